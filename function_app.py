@@ -1,0 +1,231 @@
+"""The table of contents: every trigger of the app. Each parses, calls one function, and serialises."""
+
+import functools
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import azure.durable_functions as df
+import azure.functions as func
+import azurefunctions.extensions.bindings.blob as blob
+from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
+
+from orchestrations import activities, control, rebuild
+from shared import library, site
+from shared.chat.answer import Chat, to_line
+from shared.chat.protocol import ChatLimits, ChatRequest, parse_chat_request
+from shared.clients import Services, services
+from shared.errors import WarmlakeError, problem
+from shared.health import HealthCheck
+from shared.lake.model import path_of_event
+from shared.recovery.plan import parse_rebuild_request
+from shared.settings import Settings
+from shared.status import status
+
+logger = logging.getLogger(__name__)
+Settings.from_env(os.environ)  # a wrong setting stops the app here, with every fault named, not at the first request
+
+app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+app.register_functions(rebuild.bp)
+app.register_functions(activities.bp)
+
+NO_GROUPS: frozenset[str] = frozenset()  # callers are anonymous: they see what everybody may see
+EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+# ---- answers -------------------------------------------------------------------------------------------------------
+
+
+def reply(value: Any, status_code: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a JSON response."""
+    content = json.dumps(value, ensure_ascii=False).encode()
+    return Response(content, status_code, {"Content-Type": "application/json", **(headers or {})})
+
+
+def refuse(error: BaseException) -> Response:
+    """Return the problem+json response for an error."""
+    status_code, headers, body = problem(error)
+    return reply(body, status_code, headers)
+
+
+def answers_problems[**P](trigger: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]]:
+    """Turn what a trigger raises into problem+json. An unexpected error is logged and answers 500."""
+
+    @functools.wraps(trigger)
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> Any:
+        try:
+            return await trigger(*args, **kwargs)
+        except WarmlakeError as error:
+            return refuse(error)
+        except Exception as error:
+            logger.exception("http function=%s failed", trigger.__name__)
+            return refuse(error)
+
+    return wrapped
+
+
+async def chat_request(req: Request, settings: Settings) -> ChatRequest:
+    """Return the parsed body of a chat call."""
+    limits = ChatLimits(settings.chat_message_max_characters, settings.chat_max_messages)
+    return parse_chat_request(await req.body(), limits)
+
+
+# ---- chat ----------------------------------------------------------------------------------------------------------
+
+
+@app.route("api/chat", methods=["POST"])
+@answers_problems
+async def chat(req: Request) -> Response:
+    """Answer a question with citations."""
+    request = await chat_request(req, services().settings)
+    return reply(await Chat(services()).answer(request, NO_GROUPS))
+
+
+@app.route("api/chat/stream", methods=["POST"])
+@answers_problems
+async def chat_stream(req: Request) -> Response:
+    """Answer as newline-delimited JSON while the model writes."""
+    request = await chat_request(req, services().settings)
+    events = Chat(services()).events(request, NO_GROUPS)
+    first = await anext(events)  # what fails before the first event still gets its own status
+    return StreamingResponse(_lines(first, events), media_type="application/jsonl")
+
+
+async def _lines(first: dict[str, Any], events: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+    yield to_line(first)
+    try:
+        async for event in events:
+            yield to_line(event)
+    except Exception as error:  # the status line is long gone: the error is the last, well-formed event
+        logger.exception("chat stream failed")
+        yield to_line({"error": problem(error)[2]})
+
+
+@app.route("api/suggestions", methods=["GET"])
+@answers_problems
+async def suggestions(req: Request) -> Response:
+    """Questions that the empty page offers."""
+    return reply({"questions": list(services().settings.suggested_questions)})
+
+
+# ---- documents -----------------------------------------------------------------------------------------------------
+
+
+@app.route("api/documents/{id}/versions", methods=["GET"])
+@answers_problems
+async def document_versions(req: Request) -> Response:
+    """List a document's versions."""
+    return reply(await library.list_versions(services(), req.path_params["id"], NO_GROUPS))
+
+
+@app.route("api/documents/{id}/versions/{version}", methods=["GET"])
+@answers_problems
+async def document_version(req: Request) -> Response:
+    """Open a document at a version: where a citation's link leads."""
+    opened = await library.open_version(services(), req.path_params["id"], req.path_params["version"], NO_GROUPS)
+    return StreamingResponse(opened.content, headers=opened.headers)
+
+
+@app.route("api/documents/problems", methods=["GET"])
+@answers_problems
+async def document_problems(req: Request) -> Response:
+    """List the documents that could not be indexed, with reasons."""
+    listed = await services().indexer.problems.list()
+    return reply({"problems": [{name: getattr(entry, name) for name in entry.__slots__} for entry in listed]})
+
+
+# ---- indexing ------------------------------------------------------------------------------------------------------
+
+
+@app.blob_trigger(
+    arg_name="client", path="%LAKE_CONTAINER%/{name}", connection="LAKE_STORAGE", source=func.BlobSource.EVENT_GRID
+)
+async def index_blob(client: blob.BlobClient) -> None:
+    """A document was written. Only its path is taken from the event; the content never passes through the host."""
+    await follow(services(), client.blob_name)
+
+
+@app.queue_trigger(arg_name="message", queue_name="%DELETIONS_QUEUE%", connection="AzureWebJobsStorage")
+async def index_deletion(message: func.QueueMessage) -> None:
+    """A document was deleted, or so the event says: the lake decides."""
+    path = path_of_event(json.loads(message.get_body()), services().settings.lake_container)
+    if path is not None:
+        await follow(services(), path)
+
+
+async def follow(app_services: Services, path: str) -> None:
+    """Converge one path in the live generation. Without one, the rebuild to come will see the lake as it is."""
+    live = await app_services.generations.live()
+    if live is None:
+        logger.info("converge document=%s result=ignored reason=no_generation", path)
+        return
+    await app_services.indexer.converge(path, live)
+
+
+# ---- recovery ------------------------------------------------------------------------------------------------------
+
+
+@app.route("api/recovery/rebuild", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@app.durable_client_input(client_name="client")
+@answers_problems
+async def recovery_rebuild(req: Request, client: df.DurableFunctionsClient) -> Response:
+    """Start a rebuild of the whole index."""
+    request = parse_rebuild_request(await req.body())
+    started = await control.start_rebuild(services(), client, request)
+    return reply(started, 202, {"Location": started["url"], "Retry-After": "2"})
+
+
+@app.route("api/recovery/{id}", methods=["GET"])
+@app.durable_client_input(client_name="client")
+@answers_problems
+async def recovery_status(req: Request, client: df.DurableFunctionsClient) -> Response:
+    """Show a rebuild: progress while it runs, its report afterwards."""
+    return reply(await control.show_rebuild(services(), client, req.path_params["id"]))
+
+
+# ---- health, status, pages -----------------------------------------------------------------------------------------
+
+
+@functools.cache
+def health_check() -> HealthCheck:
+    """Return the process's health check, whose result is shared by all probes."""
+    return HealthCheck(services())
+
+
+@app.route("api/health", methods=["GET", "HEAD"])
+@answers_problems
+async def health(req: Request) -> Response:
+    """200 only when this region can answer from a verified index."""
+    found = await health_check().run()
+    body = {"status": "healthy" if found.healthy else "unhealthy", "checks": found.checks}
+    return reply(body, 200 if found.healthy else 503, {"Cache-Control": "no-store"})
+
+
+@app.route("api/status", methods=["GET"])
+@answers_problems
+async def region_status(req: Request) -> Response:
+    """What this region serves from."""
+    return reply(await status(services()), headers={"Cache-Control": "no-store"})
+
+
+@app.route("{*path}", methods=EVERY_METHOD)
+@answers_problems
+async def pages(req: Request) -> Response:
+    """The pages; and for everything else that no route above takes, a clear error."""
+    found = site.asset(req.method, req.url.path.lstrip("/"), routes())
+    return Response(found.content, headers=found.headers)
+
+
+@functools.cache
+def routes() -> dict[str, frozenset[str]]:
+    """Return the API's route templates with their methods, as declared above."""
+    found: dict[str, frozenset[str]] = {}
+    for function in app.get_functions():
+        trigger: Any = function.get_trigger()
+        route = getattr(trigger, "route", None)
+        if route and route != "{*path}":
+            methods = frozenset(method.value for method in trigger.methods)
+            found[route] = found.get(route, frozenset()) | methods
+    return found

@@ -1,0 +1,23 @@
+"""`python -m local.functions_host start --port 7071`, in a function app's folder."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from local.functions_host.host import run
+
+
+def main() -> int:
+    """Run the host; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="local.functions_host", description="run the function app in this folder")
+    commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("start", help="load the app and serve it until SIGTERM or Ctrl-C")
+    start.add_argument("-p", "--port", type=int, default=7071, help="port on 127.0.0.1; 0 picks a free one")
+    options = parser.parse_args()
+    if not 0 <= options.port <= 65535:
+        parser.error(f"--port {options.port} is not a port")
+    return run(Path.cwd(), options.port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

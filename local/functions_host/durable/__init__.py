@@ -1,0 +1,1 @@
+"""Durable Functions: Microsoft's in-memory backend, its work dispatched to the app, and the management API."""

@@ -1,0 +1,82 @@
+"""Calls of functions as every trigger makes them: input bindings added, outputs written, retries, one log line each."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from local.functions_host.model import Binding, Function
+from local.functions_host.protos import RetryContext, RpcException, TraceContext, TypedData
+from local.functions_host.telemetry import Telemetry
+from local.functions_host.worker import Call, FunctionFailed, Result, Worker
+
+logger = logging.getLogger(__name__)
+
+type InputSource = Callable[[Binding, Mapping[str, TypedData]], Awaitable[TypedData]]
+type OutputSink = Callable[[Binding, TypedData, Mapping[str, TypedData]], Awaitable[None]]
+
+
+class Invoker:
+    """Invokes the app's functions with what their bindings need."""
+
+    def __init__(self, worker: Worker, telemetry: Telemetry) -> None:
+        self._worker = worker
+        self._telemetry = telemetry
+        self._inputs: dict[str, InputSource] = {}
+        self._outputs: dict[str, OutputSink] = {}
+
+    def provide(self, binding_type: str, source: InputSource) -> None:
+        """Register where input bindings of a type get their values."""
+        self._inputs[binding_type] = source
+
+    def accept(self, binding_type: str, sink: OutputSink) -> None:
+        """Register where output bindings of a type put their values."""
+        self._outputs[binding_type] = sink
+
+    async def call(self, function: Function, trigger: TypedData, call: Call | None = None) -> Result:
+        """Invoke a function until its retry policy is exhausted. Raises FunctionFailed."""
+        base = call or Call({})
+        policy = function.retry
+        tried = 0
+        while True:
+            try:
+                return await self._once(function, trigger, base)
+            except FunctionFailed as failed:
+                tried += 1
+                if policy is None or 0 <= policy.max_retries < tried:
+                    raise
+                error = RpcException(message=str(failed), stack_trace=failed.trace, source="")
+                base = replace(Call(base.inputs, base.metadata, base.trace), retry=RetryContext(tried, policy.max_retries, error))
+            await asyncio.sleep(policy.delay(tried))
+
+    async def _once(self, function: Function, trigger: TypedData, call: Call) -> Result:
+        metadata = call.metadata
+        inputs = {function.trigger.name: trigger, **call.inputs}
+        for binding in function.inputs:
+            if binding.name not in inputs:
+                inputs[binding.name] = await self._inputs[binding.type](binding, metadata)
+        started = time.monotonic()
+        with self._telemetry.span(function.name, call.trace) as trace:
+            outcome = "failed"
+            try:
+                context = TraceContext(*trace) if trace else call.trace
+                result = await self._worker.invoke(function, replace(call, inputs=inputs, trace=context))
+                await self._put(function, result, metadata)
+                outcome = "succeeded"
+            except FunctionFailed as failed:
+                logger.error("function %s raised\n%s", function.name, failed.trace.rstrip() or failed)
+                raise
+            except asyncio.CancelledError:
+                outcome = "cancelled"
+                raise
+            finally:
+                spent = (time.monotonic() - started) * 1000
+                logger.info("function=%s result=%s ms=%.0f id=%s", function.name, outcome, spent, call.invocation_id)
+        return result
+
+    async def _put(self, function: Function, result: Result, metadata: Mapping[str, TypedData]) -> None:
+        for binding in function.outputs:
+            value = result.value if binding.name == "$return" else result.outputs.get(binding.name)
+            if binding.type in self._outputs and value is not None and value.value() is not None:
+                await self._outputs[binding.type](binding, value, metadata)

@@ -1,0 +1,202 @@
+"""The OpenAI-compatible HTTP endpoint over the local models."""
+
+import asyncio
+import base64
+import json
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from local.model_service import extractive
+from local.model_service.embedding import DIMENSIONS, MODEL, MiniLM
+from local.model_service.passages import parse
+from local.model_service.protocol import (
+    ApiError,
+    ChatRequest,
+    chat_request,
+    check_tokens,
+    embeddings_request,
+    json_object,
+)
+
+logger = logging.getLogger(__name__)
+
+BODY_BYTES = 64 * 1024 * 1024
+PREFIXES = ("/openai/v1", "/v1")
+
+
+class ChatModel(Protocol):
+    """A chat model: its public name, what it is, and its answer as it comes."""
+
+    name: str
+    description: str
+
+    def reply(self, request: ChatRequest) -> AsyncIterator[str]:
+        """Yield the answer in pieces."""
+
+
+class ExtractiveChat:
+    """The default: quotes sentences of the passages it is given."""
+
+    name = extractive.MODEL
+    description = "local stand-in: quotes the best sentences of the passages, writes nothing of its own"
+
+    def __init__(self, model: MiniLM) -> None:
+        self._model = model
+
+    async def reply(self, request: ChatRequest) -> AsyncIterator[str]:
+        """Yield the answer word by word, as a language model would."""
+        text = await asyncio.to_thread(self._answer, request)
+        for position, word in enumerate(text.split(" ")):
+            yield word if position == 0 else f" {word}"
+            await asyncio.sleep(0)  # let a client that went away be noticed
+
+    def _answer(self, request: ChatRequest) -> str:
+        system = "\n".join(text for role, text in request.messages if role in ("system", "developer"))
+        turns = [(role, text) for role, text in request.messages if role in ("user", "assistant")]
+        if "Task: condense" in system:
+            return extractive.condense(turns)
+        prompt = parse(turns[-1][1]) if turns else None
+        if prompt is None or not prompt[0]:
+            return extractive.ONLY_QUOTES
+        return extractive.answer(self._model, *prompt)
+
+
+class ModelService:
+    """Routes and their handlers."""
+
+    def __init__(self, embedder: MiniLM, chat: ChatModel, api_key: str = "") -> None:
+        self._embedder = embedder
+        self._chat = chat
+        self._api_key = api_key
+        self._embedding_turn = asyncio.Lock()
+
+    def application(self) -> web.Application:
+        """Return the aiohttp application."""
+        app = web.Application(middlewares=[self._errors], client_max_size=BODY_BYTES)
+        app.router.add_get("/health", self._health)
+        for prefix in PREFIXES:
+            app.router.add_get(f"{prefix}/models", self._models)
+            app.router.add_post(f"{prefix}/embeddings", self._embeddings)
+            app.router.add_post(f"{prefix}/chat/completions", self._completions)
+        return app
+
+    @web.middleware
+    async def _errors(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        started = time.monotonic()
+        try:
+            self._authorise(request)
+            response = await handler(request)
+        except ApiError as error:
+            response = web.json_response(error.body(), status=error.status)
+        except web.HTTPException as error:
+            shown = ApiError(error.status, f"{error.reason}: {request.method} {request.path}")
+            response = web.json_response(shown.body(), status=error.status)
+        spent = (time.monotonic() - started) * 1000
+        logger.info("%s %s status=%d ms=%.0f", request.method, request.path, response.status, spent)
+        return response
+
+    def _authorise(self, request: web.Request) -> None:
+        if not self._api_key or request.path == "/health":
+            return
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self._api_key not in (bearer, request.headers.get("api-key")):
+            raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok", "chat": self._chat.name, "embeddings": MODEL})
+
+    async def _models(self, request: web.Request) -> web.Response:
+        about = {self._chat.name: self._chat.description, MODEL: "all-MiniLM-L6-v2, int8, 384 dimensions"}
+        data = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "warmlake-local", "description": text}
+            for name, text in about.items()
+        ]
+        return web.json_response({"object": "list", "data": data})
+
+    async def _embeddings(self, request: web.Request) -> web.Response:
+        asked = embeddings_request(json_object(await request.read()), MODEL, DIMENSIONS)
+        counts = await asyncio.to_thread(lambda: [self._embedder.count(text) for text in asked.texts])
+        check_tokens(counts)
+        data: list[dict[str, Any]] = []
+        for index, text in enumerate(asked.texts):
+            # One text a turn: a question does not wait behind another request's long batch.
+            async with self._embedding_turn:
+                vector = await asyncio.to_thread(self._embedder.embed, text)
+            encoded = base64.b64encode(vector.astype("<f4").tobytes()).decode() if asked.base64 else vector.tolist()
+            data.append({"object": "embedding", "index": index, "embedding": encoded})
+        usage = {"prompt_tokens": sum(counts), "total_tokens": sum(counts)}
+        return web.json_response({"object": "list", "data": data, "model": MODEL, "usage": usage})
+
+    async def _completions(self, request: web.Request) -> web.StreamResponse:
+        asked = chat_request(json_object(await request.read()), self._chat.name)
+        pieces = bounded(self._chat.reply(asked), asked)
+        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": self._chat.name}
+        prompt = sum(self._embedder.count(text) for _, text in asked.messages)
+        if asked.stream:
+            return await self._stream(request, asked, pieces, head, prompt)
+        text, reason = "", "stop"
+        async for piece, finish in pieces:
+            text += piece
+            reason = finish or reason
+        message = {"role": "assistant", "content": text, "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
+        usage = self._usage(prompt, text)
+        return web.json_response({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
+
+    async def _stream(
+        self,
+        request: web.Request,
+        asked: ChatRequest,
+        pieces: AsyncIterator[tuple[str, str | None]],
+        head: dict[str, Any],
+        prompt: int,
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await response.prepare(request)
+
+        async def send(delta: dict[str, Any], finish: str | None = None) -> None:
+            choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+            await _event(response, {**head, "object": "chat.completion.chunk", "choices": [choice]})
+
+        await send({"role": "assistant", "content": ""})
+        text, reason = "", "stop"
+        async for piece, finish in pieces:
+            text += piece
+            reason = finish or reason
+            await send({"content": piece})
+        await send({}, reason)
+        if asked.include_usage:
+            usage = self._usage(prompt, text)
+            await _event(response, {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage})
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    def _usage(self, prompt: int, text: str) -> dict[str, int]:
+        completion = self._embedder.count(text)
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+async def bounded(pieces: AsyncIterator[str], asked: ChatRequest) -> AsyncIterator[tuple[str, str | None]]:
+    """Yield pieces within the request's bounds; the second part is why the answer ended early, if it did."""
+    text, count = "", 0
+    async for piece in pieces:
+        found = [position for stop in asked.stop if (position := (text + piece).find(stop)) >= 0]
+        if found:
+            yield (text + piece)[len(text) : min(found)], "stop"
+            return
+        text, count = text + piece, count + 1
+        yield piece, None
+        if asked.max_tokens is not None and count >= asked.max_tokens:
+            yield "", "length"
+            return
+
+
+async def _event(response: web.StreamResponse, value: dict[str, Any]) -> None:
+    await response.write(b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n")

@@ -1,0 +1,127 @@
+"""One region on one machine: which services it has, where they listen, and the settings that tie them together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.azurite import ACCOUNT, KEY, connection_string
+from local.children import Child, Line
+from local.processes import free_port
+
+ROOT = Path(__file__).parent.parent
+DELETIONS_QUEUE = "lake-deletions"
+DOCUMENTS, EMBEDDINGS, STATE = "documents", "embeddings", "warmlake"
+TRIGGER = "index_blob"
+EMBEDDING_MODEL, EMBEDDING_DIMENSIONS = "all-minilm-l6-v2-int8", 384
+CHAT_MODEL = "extractive-minilm"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """Which model answers: a local one (`path` "" means the extractive stand-in), or an endpoint elsewhere."""
+
+    path: str = ""
+    endpoint: str = ""
+    api_key: str = ""
+    chat: str = ""
+    embedding: str = ""
+    dimensions: int = EMBEDDING_DIMENSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Ports, folder and settings of one region."""
+
+    name: str
+    folder: Path
+    port: int
+    blob_port: int
+    queue_port: int
+    table_port: int
+    lake_port: int
+    search_port: int
+    model_port: int
+    model: ModelChoice
+    questions: str = "[]"
+
+    @property
+    def url(self) -> str:
+        """Where the app answers."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def lake_connection(self) -> str:
+        """Connection string of the lake."""
+        endpoint = f"http://127.0.0.1:{self.lake_port}/{ACCOUNT}"
+        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={endpoint};"
+
+    @property
+    def storage_connection(self) -> str:
+        """Connection string of the region's own storage."""
+        return connection_string(self.blob_port, self.queue_port, self.table_port)
+
+    @property
+    def local_model(self) -> bool:
+        """Whether the model service runs here: for embeddings, for chat, or both."""
+        return not self.model.endpoint
+
+    def settings(self) -> dict[str, str]:
+        """Return the app's settings."""
+        model = self.model
+        endpoint = model.endpoint or f"http://127.0.0.1:{self.model_port}/openai/v1"
+        local_chat = Path(model.path).stem if model.path else CHAT_MODEL
+        return {
+            "AzureWebJobsStorage": self.storage_connection,
+            "LAKE_STORAGE": self.lake_connection,
+            "LAKE_CONTAINER": DOCUMENTS,
+            "EMBEDDINGS_CONTAINER": EMBEDDINGS,
+            "STATE_CONTAINER": STATE,
+            "DELETIONS_QUEUE": DELETIONS_QUEUE,
+            "REGION": self.name,
+            "SEARCH_ENDPOINT": f"http://127.0.0.1:{self.search_port}",
+            "SEARCH_API_KEY": "local",
+            "OPENAI_ENDPOINT": endpoint,
+            "OPENAI_API_KEY": model.api_key or "local",
+            "OPENAI_MODEL": model.chat or local_chat,
+            "OPENAI_EMBEDDING_MODEL": model.embedding or EMBEDDING_MODEL,
+            "EMBEDDING_DIMENSIONS": str(model.dimensions),
+            "SUGGESTED_QUESTIONS": self.questions,
+        }
+
+    def children(self, line: Line) -> list[Child]:
+        """Return the region's services in the order in which they start."""
+        webhook = f"http://127.0.0.1:{self.port}/runtime/webhooks/blobs?functionName=Host.Functions.{TRIGGER}"
+        ports = {"--blob-port": self.blob_port, "--queue-port": self.queue_port, "--table-port": self.table_port}
+        storage = [text for name, port in ports.items() for text in (name, str(port))]
+        found = [
+            Child("storage", "local.azurite", [*storage, "--data", str(self.folder / "azurite")], line),
+            Child(
+                "search",
+                "local.search_service",
+                ["--port", str(self.search_port), "--data", str(self.folder / "search"), "--api-key", "local"],
+                line,
+            ),
+            Child(
+                "lake",
+                "local.lake",
+                [
+                    *("--port", str(self.lake_port), "--azurite-blob-port", str(self.blob_port)),
+                    *("--data", str(self.folder / "lake"), "--container", DOCUMENTS, "--events-webhook", webhook),
+                    *("--deletions-connection", self.storage_connection, "--deletions-queue", DELETIONS_QUEUE),
+                ],
+                line,
+            ),
+        ]
+        if self.local_model:
+            chosen = ["--model", self.model.path] if self.model.path else []
+            found.append(Child("model", "local.model_service", ["--port", str(self.model_port), *chosen], line))
+        host = Child("host", "local.functions_host", ["start", "--port", str(self.port)], line, self.settings())
+        return [*found, host]
+
+
+def new_region(name: str, folder: Path, port: int, model: ModelChoice, questions: str) -> Region:
+    """Return a region on free ports; only the app's own port is given."""
+    found: set[int] = {port}
+    while len(found) < 7:
+        found.add(free_port())
+    blob, queue, table, lake, search, local_model = sorted(found - {port})
+    return Region(name, folder, port, blob, queue, table, lake, search, local_model, model, questions)

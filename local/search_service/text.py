@@ -1,0 +1,139 @@
+"""Full-text search over one index: tantivy in memory, BM25 summed over the fields. Rebuilt from the store at start."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import tantivy
+
+from local.search_service.analysis import analyzer, prepare, terms
+from local.search_service.query_syntax import Group, Negated, Phrase, Query, Term
+from local.search_service.schema import Field
+
+_HEAP_BYTES = 64_000_000
+_ROW = "_row"
+_FEW = 4_000  # allowed rows up to here become part of the query; above, hits are checked one by one
+
+
+class TextEngine:
+    """The inverted index. Rows are the numbers under which the index knows its documents."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self._fields = {field.name: field for field in fields}
+        builder = tantivy.SchemaBuilder()
+        builder.add_unsigned_field(_ROW, stored=False, indexed=True, fast=True)
+        for field in fields:
+            # Names are prefixed: the engine has names of its own, such as `_row`.
+            builder.add_text_field(f"f_{field.name}", tokenizer_name=field.analyzer, index_option="position")
+        self._schema = builder.build()
+        self._index = tantivy.Index(self._schema)
+        for name in {field.analyzer for field in fields}:
+            self._index.register_tokenizer(name, analyzer(name))
+        self._writer = self._index.writer(_HEAP_BYTES, 1)
+        self._searcher = self._index.searcher()
+
+    def replace(self, gone: Iterable[int], added: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        """Remove rows and add documents; visible to the next search."""
+        for row in gone:
+            self._writer.delete_documents_by_term(_ROW, row)
+        for row, values in added:
+            document = tantivy.Document()
+            document.add_unsigned(_ROW, row)
+            for name, field in self._fields.items():
+                value = values.get(name)
+                for text in value if isinstance(value, list) else [value]:
+                    if text:
+                        document.add_text(f"f_{name}", prepare(field.analyzer, text))
+            self._writer.add_document(document)
+        self._writer.commit()
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    def search(
+        self, query: Query, names: Sequence[str], match_all: bool, allowed: set[int] | None, most: int
+    ) -> tuple[list[tuple[float, int]], int]:
+        """Return the best `most` (score, row), best first, and how many rows match in all.
+
+        `allowed` bounds the result to these rows; scores do not depend on it, as in the service.
+        """
+        built = self._build(query, [self._fields[name] for name in names], match_all)
+        total = max(1, self._searcher.num_docs)
+        if allowed is None:
+            found = self._searcher.search(built, limit=min(most, total), count=True)
+            return self._rows(found), int(found.count or 0)
+        if not allowed:
+            return [], 0
+        if len(allowed) <= _FEW:
+            rows = tantivy.Query.const_score_query(
+                tantivy.Query.term_set_query(self._schema, _ROW, sorted(allowed)), 0.0
+            )
+            both = tantivy.Query.boolean_query([(tantivy.Occur.Must, built), (tantivy.Occur.Must, rows)])
+            found = self._searcher.search(both, limit=min(most, total), count=True)
+            return self._rows(found), int(found.count or 0)
+        hits = [hit for hit in self._rows(self._searcher.search(built, limit=total)) if hit[1] in allowed]
+        return hits[:most], len(hits)
+
+    def _rows(self, found: tantivy.SearchResult) -> list[tuple[float, int]]:
+        if not found.hits:
+            return []
+        rows = self._searcher.fast_field_values(_ROW, [address for _, address in found.hits])
+        return [(float(score), int(row)) for (score, _), row in zip(found.hits, rows, strict=True)]
+
+    def _build(self, query: Query, fields: Sequence[Field], match_all: bool) -> tantivy.Query:
+        if isinstance(query, Negated):
+            inner = self._build(query.term, fields, match_all)
+            everything = tantivy.Query.const_score_query(tantivy.Query.all_query(), 1.0)
+            return tantivy.Query.boolean_query([(tantivy.Occur.Must, everything), (tantivy.Occur.MustNot, inner)])
+        if isinstance(query, Group):
+            return self._group(query, fields, match_all)
+        return self._any_field([self._leaf(query, field) for field in fields])
+
+    def _group(self, group: Group, fields: Sequence[Field], match_all: bool) -> tantivy.Query:
+        must = group.operator == "and" or (group.operator == "" and match_all)
+        clauses: list[tuple[tantivy.Occur, tantivy.Query]] = []
+        for term in group.terms:
+            if isinstance(term, Negated) and must:
+                clauses.append((tantivy.Occur.MustNot, self._build(term.term, fields, match_all)))
+                continue
+            built = self._build(term, fields, match_all)
+            if self._vanishes(term, fields):
+                continue  # a stop word constrains nothing
+            clauses.append((tantivy.Occur.Must if must else tantivy.Occur.Should, built))
+        if not clauses:
+            return tantivy.Query.empty_query()
+        if all(occur == tantivy.Occur.MustNot for occur, _ in clauses):
+            everything = tantivy.Query.const_score_query(tantivy.Query.all_query(), 1.0)
+            clauses.append((tantivy.Occur.Must, everything))
+        return tantivy.Query.boolean_query(clauses)
+
+    def _vanishes(self, query: Query, fields: Sequence[Field]) -> bool:
+        if not isinstance(query, Term | Phrase) or (isinstance(query, Term) and query.prefix):
+            return False
+        return not any(terms(field.analyzer, query.text) for field in fields)
+
+    def _leaf(self, query: Term | Phrase, field: Field) -> tantivy.Query:
+        name = f"f_{field.name}"
+        if isinstance(query, Term) and query.prefix:
+            # A prefix is not analyzed, only lower-cased, as in the service.
+            pattern = re.escape(query.text if field.analyzer == "keyword" else query.text.lower()) + ".*"
+            return tantivy.Query.regex_query(self._schema, name, pattern)
+        words = terms(field.analyzer, query.text)
+        if not words:
+            return tantivy.Query.empty_query()
+        if len(words) == 1:
+            return tantivy.Query.term_query(self._schema, name, words[0])
+        return tantivy.Query.phrase_query(self._schema, name, list(words))
+
+    def _any_field(self, queries: Sequence[tantivy.Query]) -> tantivy.Query:
+        if len(queries) == 1:
+            return queries[0]
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
+
+
+def words_of(query: Query | None) -> list[str]:
+    """Return the words of a query that are looked for, for highlighting."""
+    if query is None or isinstance(query, Negated):
+        return []
+    if isinstance(query, Group):
+        return [word for term in query.terms for word in words_of(term)]
+    return [query.text]

@@ -1,0 +1,15 @@
+"""Names of the orchestrators and activities, and the one instance that a rebuild runs as."""
+
+REBUILD = "rebuild"
+REBUILD_PAGE = "rebuild_page"
+
+PLAN_REBUILD = "plan_rebuild"
+CREATE_GENERATION = "create_generation"
+INDEX_PAGE = "index_page"
+CATCH_UP = "catch_up"
+VERIFY_GENERATION = "verify_generation"
+SWAP_ALIAS = "swap_alias"
+RETIRE_GENERATIONS = "retire_generations"
+WRITE_REPORT = "write_report"
+
+REBUILD_INSTANCE = "rebuild"  # fixed, so that there is never more than one

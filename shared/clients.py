@@ -1,0 +1,150 @@
+"""The one place that makes clients, lazily and once a process.
+
+Keys are for one machine; without them every client signs in with the app's identity.
+"""
+
+import functools
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from azure.core.credentials import AzureKeyCredential
+from azure.identity.aio import DefaultAzureCredential, get_bearer_token_provider
+from azure.search.documents.aio import SearchClient
+from azure.search.documents.indexes.aio import SearchIndexClient
+from azure.storage.blob.aio import BlobServiceClient
+from openai import AsyncOpenAI
+
+from shared.documents import PIPELINE_PARTS, ChunkLimits, count_tokens
+from shared.embeddings.model import Embedder, EmbeddingModel
+from shared.embeddings.store import EmbeddingStore
+from shared.ids import pipeline_id
+from shared.index.chunks import Chunks
+from shared.index.generations import Generations
+from shared.index.schema import SCHEMA_VERSION
+from shared.lake.container import Lake
+from shared.settings import Settings, StorageAccount
+from shared.state import RegionalState
+from shared.sync import Indexer
+
+OPENAI_SCOPE = "https://cognitiveservices.azure.com/.default"
+OPENAI_RETRIES = 6  # the client waits as Retry-After and retry-after-ms say
+
+
+class Services:
+    """Everything the app talks to, made from its settings when first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._search_clients: dict[str, SearchClient] = {}
+
+    @functools.cached_property
+    def _identity(self) -> DefaultAzureCredential:
+        client_id = self.settings.azure_client_id
+        return DefaultAzureCredential(managed_identity_client_id=client_id) if client_id else DefaultAzureCredential()
+
+    @functools.cached_property
+    def _search_credential(self) -> Any:
+        key = self.settings.search_api_key
+        return AzureKeyCredential(key) if key else self._identity
+
+    @functools.cached_property
+    def lake_account(self) -> BlobServiceClient:
+        """The lake's storage account."""
+        return self._blob_service(self.settings.lake_storage)
+
+    @functools.cached_property
+    def regional_account(self) -> BlobServiceClient:
+        """The region's own storage account."""
+        return self._blob_service(self.settings.regional_storage)
+
+    @functools.cached_property
+    def lake(self) -> Lake:
+        """The documents."""
+        return Lake(self.lake_account.get_container_client(self.settings.lake_container))
+
+    @functools.cached_property
+    def state(self) -> RegionalState:
+        """Leases, problems, reports."""
+        return RegionalState(self.regional_account.get_container_client(self.settings.state_container))
+
+    @functools.cached_property
+    def model(self) -> AsyncOpenAI:
+        """The model endpoint, for chat and embeddings."""
+        api_key: str | Callable[[], Awaitable[str]] = self.settings.openai_api_key
+        if not api_key:
+            api_key = get_bearer_token_provider(self._identity, OPENAI_SCOPE)
+        return AsyncOpenAI(base_url=self.settings.openai_endpoint, api_key=api_key, max_retries=OPENAI_RETRIES)
+
+    @functools.cached_property
+    def embedder(self) -> Embedder:
+        """The embedding model."""
+        settings = self.settings
+        model = EmbeddingModel(settings.openai_embedding_model, settings.embedding_dimensions)
+        return Embedder(self.model, model, count_tokens, settings.embedding_batch, settings.embedding_concurrency)
+
+    @functools.cached_property
+    def pipeline(self) -> str:
+        """The id of everything that changes what a document becomes."""
+        settings = self.settings
+        return pipeline_id(
+            {
+                **PIPELINE_PARTS,
+                "schema": SCHEMA_VERSION,
+                "embedding_model": settings.openai_embedding_model,
+                "embedding_dimensions": settings.embedding_dimensions,
+                "chunk_target_tokens": settings.chunk_target_tokens,
+                "chunk_max_tokens": settings.chunk_max_tokens,
+            }
+        )
+
+    @functools.cached_property
+    def _search_index_client(self) -> SearchIndexClient:
+        return SearchIndexClient(self.settings.search_endpoint, self._search_credential)
+
+    @functools.cached_property
+    def generations(self) -> Generations:
+        """The generations of the index, and the alias."""
+        return Generations(self._search_index_client, self.settings.search_index, self.settings.embedding_dimensions)
+
+    def search_client(self, index: str) -> SearchClient:
+        """The client of one index or alias, kept for the next use."""
+        if index not in self._search_clients:
+            self._search_clients[index] = SearchClient(self.settings.search_endpoint, index, self._search_credential)
+        return self._search_clients[index]
+
+    @functools.cached_property
+    def indexer(self) -> Indexer:
+        """What converges a path."""
+        settings = self.settings
+        store = EmbeddingStore(self.lake_account.get_container_client(settings.embeddings_container), self.pipeline)
+        return Indexer(
+            lake=self.lake,
+            store=store,
+            embedder=self.embedder,
+            state=self.state,
+            chunks_of=lambda index: Chunks(self.search_client(index)),
+            pipeline=self.pipeline,
+            limits=ChunkLimits(settings.chunk_target_tokens, settings.chunk_max_tokens),
+            max_bytes=settings.document_max_bytes,
+        )
+
+    async def close(self) -> None:
+        """Close every client that was made."""
+        made = vars(self)
+        for name in ("lake_account", "regional_account", "model", "_search_index_client", "_identity"):
+            if name in made:
+                await made[name].close()
+        for client in self._search_clients.values():
+            await client.close()
+
+    def _blob_service(self, account: StorageAccount) -> BlobServiceClient:
+        if account.connection_string:
+            return BlobServiceClient.from_connection_string(account.connection_string)
+        return BlobServiceClient(account.blob_endpoint, credential=self._identity)
+
+
+@functools.cache
+def services() -> Services:
+    """Return the process's services. Raises SettingsError when the environment is not fit."""
+    return Services(Settings.from_env(os.environ))

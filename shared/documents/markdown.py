@@ -1,0 +1,105 @@
+"""Markdown to blocks. Every reader ends here: formats are turned into Markdown, page by page, and scanned once."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from shared.documents.model import Block, Document, Kind, title_from_path
+
+_PARSER = MarkdownIt("commonmark").enable("table")
+_FRONT_MATTER = re.compile(r"\A---\n(.*?\n)---\n", re.DOTALL)
+_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
+_KINDS: dict[str, Kind] = {
+    "heading_open": "heading",
+    "bullet_list_open": "list",
+    "ordered_list_open": "list",
+    "table_open": "table",
+    "fence": "code",
+    "code_block": "code",
+}
+_EMPHASIS = re.compile(r"[*_`]{1,3}(?=\S)(.+?)(?<=\S)[*_`]{1,3}")
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a document as Markdown; `number` counts from 1, None where the format has no pages."""
+
+    number: int | None
+    markdown: str
+
+
+def document(path: str, pages: Iterable[Page], title: str = "") -> Document:
+    """Return the document that the pages make up.
+
+    The title is the one given, else the front matter's, else the first heading's, else the file's name.
+    """
+    texts: list[str] = []
+    blocks: list[Block] = []
+    offset = 0
+    for page in pages:
+        text = _normalise(page.markdown)
+        if not texts and (match := _FRONT_MATTER.match(text)):
+            named = _TITLE.search(match[1])
+            title = title or (named[1] if named else "")
+            text = text[match.end() :]
+        blocks += _blocks(text, offset, page.number)
+        texts.append(text)
+        offset += len(text) + 2  # the two newlines that join pages
+    first = next((block.heading for block in blocks if block.heading), "")
+    return Document(title.strip() or first or title_from_path(path), "\n\n".join(texts), tuple(blocks))
+
+
+def _normalise(text: str) -> str:
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").expandtabs(4).split("\n")
+    return "\n".join(line.rstrip() for line in lines).rstrip("\n")
+
+
+def _blocks(text: str, offset: int, page: int | None) -> list[Block]:
+    starts = [0]
+    for line in text.split("\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    tokens = _PARSER.parse(text)
+    found: list[Block] = []
+    covered = 0  # lines up to here belong to a block
+    for position, token in enumerate(tokens):
+        if token.level != 0 or token.map is None:
+            continue
+        first, after = token.map
+        if first > covered:  # lines that the parser gave no block, such as link definitions, are text all the same
+            found += _block(text, starts, covered, first, "paragraph", 0, "", offset, page)
+        kind = _KINDS.get(token.type, "paragraph")
+        level = int(token.tag[1]) if kind == "heading" else 0
+        heading = _plain(tokens[position + 1]) if kind == "heading" else ""
+        found += _block(text, starts, max(first, covered), after, kind, level, heading, offset, page)
+        covered = max(covered, after)
+    return found + _block(text, starts, covered, len(starts) - 1, "paragraph", 0, "", offset, page)
+
+
+def _block(
+    text: str,
+    starts: list[int],
+    first: int,
+    after: int,
+    kind: Kind,
+    level: int,
+    heading: str,
+    offset: int,
+    page: int | None,
+) -> list[Block]:
+    """Return the block of lines first..after without the blank lines around it; none when it is all blank."""
+    start, end = starts[first], min(starts[max(first, after)], len(text))
+    body = text[start:end]
+    if not body.strip():
+        return []
+    end -= len(body) - len(body.rstrip())
+    start += len(body) - len(body.lstrip("\n"))
+    return [Block(kind, offset + start, offset + end, level, heading, page)]
+
+
+def _plain(inline: Token) -> str:
+    text = _LINK.sub(r"\1", inline.content)
+    return " ".join(_EMPHASIS.sub(r"\1", text).split())

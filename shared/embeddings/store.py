@@ -1,0 +1,83 @@
+"""The embedding store: chunk records and vectors in the lake's own account, so that they are replicated with it.
+
+Below the pipeline id there are two kinds of blob. A *record* is named by its content and never changes; a *pointer*
+says which record a document's version has, so that a rebuild need not download the document. Both are written whole and
+are safe under concurrent writers: two workers with the same content write the same bytes.
+"""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob.aio import ContainerClient
+
+from shared.embeddings.record import DamagedRecord, Record, decode, encode
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Which content a document's version has. `content_key` names the record."""
+
+    path: str
+    etag: str
+    version_id: str
+    content_key: str
+    content_sha256: str
+
+
+class EmbeddingStore:
+    """Records and pointers of one pipeline."""
+
+    def __init__(self, container: ContainerClient, pipeline: str) -> None:
+        self._container = container
+        self._pipeline = pipeline
+
+    async def pointer(self, document_id: str) -> Pointer | None:
+        """Return the document's pointer, or None when there is none that can be read."""
+        data = await self._read(self._pointer_name(document_id))
+        if data is None:
+            return None
+        try:
+            return Pointer(**json.loads(data))
+        except (ValueError, TypeError):
+            logger.warning("embedding_store damaged=pointer document=%s", document_id)
+            return None
+
+    async def point(self, document_id: str, pointer: Pointer) -> None:
+        """Write the document's pointer."""
+        data = json.dumps(asdict(pointer), ensure_ascii=False).encode()
+        await self._container.upload_blob(self._pointer_name(document_id), data, overwrite=True)
+
+    async def record(self, content_key: str) -> Record | None:
+        """Return the record of this content, or None when there is none that can be read."""
+        data = await self._read(self._record_name(content_key))
+        if data is None:
+            return None
+        try:
+            return decode(data)
+        except DamagedRecord as damage:
+            logger.warning("embedding_store damaged=record content=%s fault=%r", content_key, str(damage))
+            return None
+
+    async def save(self, content_key: str, record: Record) -> None:
+        """Write the record. Overwriting is harmless: the same key always means the same bytes, unless they were
+        damaged.
+        """
+        await self._container.upload_blob(self._record_name(content_key), encode(record), overwrite=True)
+
+    async def _read(self, name: str) -> bytes | None:
+        try:
+            stream = await self._container.download_blob(name)
+            return await stream.readall()
+        except ResourceNotFoundError:
+            return None
+
+    def _pointer_name(self, document_id: str) -> str:
+        return f"{self._pipeline}/pointers/{document_id}.json"
+
+    def _record_name(self, content_key: str) -> str:
+        # Two digits of fan-out spread the names over the account's partitions.
+        return f"{self._pipeline}/records/{content_key[:2]}/{content_key}"

@@ -1,0 +1,67 @@
+"""What the lake says of one document."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+GROUPS_METADATA = "allowed_groups"
+_SUBJECT = re.compile(r"/blobServices/default/containers/(?P<container>[^/]+)/blobs/(?P<path>.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class LakeDocument:
+    """The current state of one document in the lake.
+
+    `etag` carries no quotes; `version_id` is "" where the account has no versioning; `last_modified` is in UTC;
+    `size` is in bytes; `metadata` is the blob's own.
+    """
+
+    path: str
+    etag: str
+    version_id: str
+    last_modified: datetime
+    size: int
+    metadata: Mapping[str, str]
+
+    @property
+    def allowed_groups(self) -> tuple[str, ...]:
+        """Groups that may see the document, from the blob's metadata; none given: everybody."""
+        names = self.metadata.get(GROUPS_METADATA, "").split(",")
+        return tuple(sorted({name.strip() for name in names if name.strip()}))
+
+    @property
+    def tags(self) -> str:
+        """The other metadata as canonical JSON, "" when there are none."""
+        rest = {name: value for name, value in self.metadata.items() if name != GROUPS_METADATA}
+        return json.dumps(rest, sort_keys=True, ensure_ascii=False) if rest else ""
+
+
+@dataclass(frozen=True, slots=True)
+class LakeVersion:
+    """One version of a document, current or not."""
+
+    path: str
+    version_id: str
+    is_current: bool
+    last_modified: datetime
+    size: int
+
+
+def is_document(path: str) -> bool:
+    """Whether a path names a document: nothing below a dot-folder and no dot-file is one."""
+    return bool(path) and not path.endswith("/") and not any(part.startswith(".") for part in path.split("/"))
+
+
+def path_of_event(event: Mapping[str, Any], container: str) -> str | None:
+    """Return the path that an Event Grid storage event is about; None when it is about another container.
+
+    Raises ValueError when the event names no blob. The subject is `/blobServices/default/containers/NAME/blobs/PATH`.
+    """
+    subject = event.get("subject")
+    match = _SUBJECT.fullmatch(subject) if isinstance(subject, str) else None
+    if match is None:
+        raise ValueError(f"the event's subject {subject!r} names no blob")
+    return match["path"] if match["container"] == container else None

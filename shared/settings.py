@@ -1,0 +1,191 @@
+"""The settings of the app: read once from the environment, every fault reported at once.
+
+`SETTINGS` is the one table of names, defaults and meanings; `local.settings.sample.json` and `docs/settings.md` are
+held to it by test. Storage accounts follow the Functions convention: `NAME` holds a connection string (one machine), or
+`NAME__blobServiceUri` an address that is opened with the app's identity (Azure).
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shared.errors import SettingsError
+
+WHERE = "set it in local.settings.json or in the app settings (docs/settings.md)"
+
+
+@dataclass(frozen=True, slots=True)
+class StorageAccount:
+    """How to reach one storage account: a connection string, or the blob endpoint for an identity."""
+
+    connection_string: str = ""
+    blob_endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its name in the environment, how its text is read, its default (None: it must be given), its
+    meaning.
+    """
+
+    name: str
+    parse: Callable[[str], object]
+    default: str | None
+    meaning: str
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty")
+    return value.strip()
+
+
+def _optional(value: str) -> str:
+    return value.strip()
+
+
+def _url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("is not an http(s) address")
+    return value.rstrip("/")
+
+
+def _count(value: str) -> int:
+    number = int(value) if value.strip().isdecimal() else 0
+    if number < 1:
+        raise ValueError("is not a whole number of at least 1")
+    return number
+
+
+def _share(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number <= 1.0:
+        raise ValueError("is not a number from 0 to 1")
+    return number
+
+
+def _switch(value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise ValueError("is neither true nor false")
+    return value.lower() == "true"
+
+
+def _questions(value: str) -> tuple[str, ...]:
+    try:
+        items = json.loads(value)
+    except ValueError:
+        items = None
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ValueError('is not a JSON list of texts such as ["How much is ...?"]')
+    return tuple(items)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("REGION", _text, "local", "Name of the region this app runs in, as users and operators see it."),
+    Setting("LAKE_CONTAINER", _text, "documents", "Container of the lake that holds the documents."),
+    Setting("EMBEDDINGS_CONTAINER", _text, "embeddings", "Container in the lake account for stored embeddings."),
+    Setting("STATE_CONTAINER", _text, "warmlake", "Container in the regional storage for leases, problems, reports."),
+    Setting("DELETIONS_QUEUE", _text, "lake-deletions", "Queue in the regional storage that gets BlobDeleted events."),
+    Setting("SEARCH_ENDPOINT", _url, None, "Address of the Azure AI Search service."),
+    Setting("SEARCH_API_KEY", _optional, "", "Admin key of the search service; empty: the app's identity."),
+    Setting(
+        "SEARCH_INDEX", _text, "documents", "Alias that names the generation in use; also the generations' prefix."
+    ),
+    Setting("OPENAI_ENDPOINT", _url, None, "OpenAI-compatible base address, ending in /openai/v1 on Azure."),
+    Setting("OPENAI_API_KEY", _optional, "", "Key of the model endpoint; empty: the app's identity."),
+    Setting("OPENAI_MODEL", _text, None, "Chat model, on Azure the deployment's name."),
+    Setting("OPENAI_EMBEDDING_MODEL", _text, None, "Embedding model, on Azure the deployment's name."),
+    Setting("EMBEDDING_DIMENSIONS", _count, None, "Length of the embedding vectors; the same in every region."),
+    Setting("EMBEDDING_BATCH", _count, "64", "Texts in one embedding call (the service takes at most 2,048)."),
+    Setting("EMBEDDING_CONCURRENCY", _count, "4", "Embedding calls under way at once in one process."),
+    Setting("CHUNK_TARGET_TOKENS", _count, "200", "Tokens a chunk aims at."),
+    Setting("CHUNK_MAX_TOKENS", _count, "400", "Tokens a chunk never exceeds."),
+    Setting("DOCUMENT_MAX_BYTES", _count, "104857600", "Larger documents are quarantined as too_large."),
+    Setting("CHAT_PASSAGES", _count, "6", "Most passages that one answer is given."),
+    Setting("CHAT_CONTEXT_TOKENS", _count, "2400", "Most tokens of passages that one answer is given."),
+    Setting("CHAT_MESSAGE_MAX_CHARACTERS", _count, "8000", "Longest message accepted."),
+    Setting("CHAT_MAX_MESSAGES", _count, "40", "Most messages of history accepted."),
+    Setting("CHAT_TIMEOUT_SECONDS", _count, "60", "Longest wait for the model's answer."),
+    Setting("SUGGESTED_QUESTIONS", _questions, "[]", "Questions the empty chat page offers, as a JSON list."),
+    Setting("REBUILD_PAGE_DOCUMENTS", _count, "50", "Documents in one page of a rebuild."),
+    Setting("REBUILD_WINDOW", _count, "4", "Pages of a rebuild under way at once."),
+    Setting("CONVERGE_CONCURRENCY", _count, "4", "Documents of one page converged at once."),
+    Setting("REBUILD_MIN_SHARE", _share, "0.5", "A listing below this share of the live index stops a rebuild."),
+    Setting("GENERATIONS_KEPT", _count, "2", "Generations kept after a swap, the live one included."),
+    Setting("SERVING", _switch, "true", "The operator's switch: false makes the health check fail."),
+    Setting("AZURE_CLIENT_ID", _optional, "", "Client id of the user-assigned identity; empty: the default identity."),
+)
+
+STORAGE_ACCOUNTS: Mapping[str, str] = {
+    "LAKE_STORAGE": "The lake's account: documents and stored embeddings.",
+    "AzureWebJobsStorage": "The region's own account: the host's state, leases, problems, reports.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, parsed. Field names are the environment's names in lower case; see `SETTINGS` for meanings."""
+
+    lake_storage: StorageAccount
+    regional_storage: StorageAccount
+    region: str
+    lake_container: str
+    embeddings_container: str
+    state_container: str
+    deletions_queue: str
+    search_endpoint: str
+    search_api_key: str
+    search_index: str
+    openai_endpoint: str
+    openai_api_key: str
+    openai_model: str
+    openai_embedding_model: str
+    embedding_dimensions: int
+    embedding_batch: int
+    embedding_concurrency: int
+    chunk_target_tokens: int
+    chunk_max_tokens: int
+    document_max_bytes: int
+    chat_passages: int
+    chat_context_tokens: int
+    chat_message_max_characters: int
+    chat_max_messages: int
+    chat_timeout_seconds: int
+    suggested_questions: tuple[str, ...]
+    rebuild_page_documents: int
+    rebuild_window: int
+    converge_concurrency: int
+    rebuild_min_share: float
+    generations_kept: int
+    serving: bool
+    azure_client_id: str
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings. Raises SettingsError naming every missing or wrong one, a line each."""
+        faults: list[str] = []
+        values: dict[str, object] = {}
+        for name in STORAGE_ACCOUNTS:
+            account = StorageAccount(environ.get(name, ""), environ.get(f"{name}__blobServiceUri", ""))
+            if not account.connection_string and not account.blob_endpoint:
+                faults.append(f"{name} or {name}__blobServiceUri is missing; {WHERE}")
+            values["lake_storage" if name == "LAKE_STORAGE" else "regional_storage"] = account
+        for setting in SETTINGS:
+            given = environ.get(setting.name, setting.default)
+            if given is None:
+                faults.append(f"{setting.name} is missing and has no default; {WHERE}")
+                continue
+            try:
+                values[setting.name.lower()] = setting.parse(given)
+            except ValueError as fault:
+                shown = "" if "KEY" in setting.name else f": {given!r}"
+                faults.append(f"{setting.name} {fault}{shown}; {WHERE}")
+        target, most = values.get("chunk_target_tokens"), values.get("chunk_max_tokens")
+        if isinstance(target, int) and isinstance(most, int) and target > most:
+            faults.append(f"CHUNK_TARGET_TOKENS ({target}) is over CHUNK_MAX_TOKENS ({most}); lower the first")
+        if faults:
+            raise SettingsError("\n".join(faults))
+        return cls(**values)  # type: ignore[arg-type]  # every field has just been parsed by its own row
