@@ -1,10 +1,9 @@
 """Run Azurite, Microsoft's storage emulator, as a child process.
 
-Azurite writes its tables to disk every few seconds and when it is stopped: what was acknowledged in the last seconds before a
-SIGKILL of Azurite itself may be lost.
+Azurite writes its tables to disk every few seconds and when it is stopped: what was acknowledged in the last seconds
+before a SIGKILL of Azurite itself may be lost.
 """
 
-import argparse
 import contextlib
 import signal
 import socket
@@ -18,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from local.node import ToolMissing, azurite_command
 from local.processes import die_with_parent, end_with_parent_thread, free_port
+from local.serve import Arguments
 
 ACCOUNT = "devstoreaccount1"
 # Azurite's published development key: the same on every machine, no secret.
@@ -106,7 +106,7 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
 
 def main() -> int:
     """Run Azurite until SIGTERM or SIGINT; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="local.azurite", description="run Azurite")
+    parser = Arguments(prog="local.azurite", description="run Azurite")
     parser.add_argument("--blob-port", type=int, default=0)
     parser.add_argument("--queue-port", type=int, default=0)
     parser.add_argument("--table-port", type=int, default=0)

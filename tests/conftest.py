@@ -2,13 +2,18 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 import pytest
 
 from local.azurite import ACCOUNT, KEY, Azurite, start_azurite
+from shared.clients import Services
+from shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -88,3 +93,59 @@ def lake_connection(url: str) -> str:
     """Return the connection string of a lake at an address."""
     endpoint = f"BlobEndpoint={url}/{ACCOUNT};"
     return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoint}"
+
+
+@pytest.fixture
+def settings(lake_service: str, azurite: Azurite, search_service: str, model_service: str) -> Settings:
+    """Settings for the real local services, with containers and an index name of this test's own."""
+    own = uuid.uuid4().hex[:12]
+    return Settings.from_env(
+        {
+            "LAKE_STORAGE": lake_service,
+            "AzureWebJobsStorage": azurite.connection_string,
+            "LAKE_CONTAINER": f"documents-{own}",
+            "EMBEDDINGS_CONTAINER": f"embeddings-{own}",
+            "STATE_CONTAINER": f"state-{own}",
+            "SEARCH_ENDPOINT": search_service,
+            "SEARCH_API_KEY": "local",
+            "SEARCH_INDEX": f"index-{own}",
+            "OPENAI_ENDPOINT": model_service,
+            "OPENAI_API_KEY": "local",
+            "OPENAI_MODEL": "extractive-minilm",
+            "OPENAI_EMBEDDING_MODEL": "all-minilm-l6-v2-int8",
+            "EMBEDDING_DIMENSIONS": "384",
+            "REBUILD_PAGE_DOCUMENTS": "3",
+        }
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Services]:
+    """The app's services, with their containers made as a deployment would; closed afterwards."""
+    made = Services(settings)
+    try:
+        for container in (settings.lake_container, settings.embeddings_container):
+            await made.lake_account.create_container(container)
+        await made.state.create()
+        yield made
+    finally:
+        await made.close()
+
+
+async def put(made: Services, path: str, text: str, metadata: dict[str, str] | None = None) -> None:
+    """Write a document to the lake."""
+    container = made.lake_account.get_container_client(made.settings.lake_container)
+    await container.upload_blob(path, text.encode(), overwrite=True, metadata=metadata)
+
+
+async def remove(made: Services, path: str) -> None:
+    """Delete a document from the lake."""
+    await made.lake_account.get_container_client(made.settings.lake_container).delete_blob(path)
+
+
+async def new_generation(made: Services) -> str:
+    """Make an empty generation and let it answer."""
+    name = made.generations.name_at(datetime.now(UTC))
+    await made.generations.create(name)
+    await made.generations.go_live(name)
+    return name

@@ -1,6 +1,5 @@
-"""`python -m local.lake --port N --azurite-blob-port N --data DIR [--container NAME ...] [--events-webhook URL] ...`."""
+"""`python -m local.lake --port N --azurite-blob-port N --data DIR [--container NAME ...] [--events-webhook URL]`."""
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -11,12 +10,13 @@ from local.azurite import ACCOUNT, KEY
 from local.lake.events import Dispatcher
 from local.lake.proxy import LakeProxy
 from local.lake.versions import VersionStore
-from local.serve import log_to_stderr, serve
+from local.processes import free_port
+from local.serve import Arguments, log_to_stderr, serve
 
 
 def main() -> int:
     """Run the lake; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="local.lake", description="a versioned lake in front of Azurite")
+    parser = Arguments(prog="local.lake", description="a versioned lake in front of Azurite")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 picks a free one")
     parser.add_argument("--azurite-blob-port", type=int, required=True, help="where Azurite's blob service listens")
     parser.add_argument("--data", type=Path, required=True, help="folder for the record of versions and events")
@@ -27,26 +27,27 @@ def main() -> int:
     options = parser.parse_args()
     if bool(options.deletions_connection) != bool(options.deletions_queue):
         parser.error("--deletions-connection and --deletions-queue go together")
+    subscribed = options.events_webhook or options.deletions_queue
+    if bool(options.container) != bool(subscribed):
+        parser.error("--container needs --events-webhook or --deletions-queue, and they need it")
     log_to_stderr()
-    options.data.mkdir(parents=True, exist_ok=True)
-    upstream = f"http://127.0.0.1:{options.azurite_blob_port}"
-    connection = (
-        f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={upstream}/{ACCOUNT};"
-    )
+    port = options.port or free_port()  # known from the start: events name the lake's own address
 
     async def make() -> web.Application:
+        options.data.mkdir(parents=True, exist_ok=True)
         store = VersionStore(options.data / "versions.db")
         queue = None
         if options.deletions_queue:
             queue = QueueClient.from_connection_string(options.deletions_connection, options.deletions_queue)
-        proxy = LakeProxy(
+        upstream = f"http://127.0.0.1:{options.azurite_blob_port}"
+        app = LakeProxy(
             upstream,
             store,
             Dispatcher(store, options.events_webhook, queue),
-            connection,
+            f"AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={upstream}/{ACCOUNT};",
+            f"http://127.0.0.1:{port}/{ACCOUNT}",
             frozenset(options.container),
-        )
-        app = proxy.application()
+        ).application()
 
         async def close(_: web.Application) -> None:
             store.close()
@@ -56,7 +57,7 @@ def main() -> int:
         app.on_cleanup.append(close)
         return app
 
-    return serve(make, options.port, "lake")
+    return serve(make, port, "lake")
 
 
 if __name__ == "__main__":

@@ -50,8 +50,8 @@ class Forwarder:
     ) -> web.StreamResponse:
         """Send the request on and return the reply.
 
-        `seen` gets status and headers before they are sent, and may change the headers; `edit` gets the whole body. `resign`
-        puts a new signature on what was `changed` or left out by `without` (lower-case header names).
+        `seen` gets status and headers before they are sent, and may change the headers; `edit` gets the whole body.
+        `resign` puts a new signature on what was `changed` or left out by `without` (lower-case header names).
         """
         headers = CIMultiDict(
             (name, value)

@@ -1,14 +1,30 @@
-"""List Blobs with `include=versions`: the XML that the service answers. Pure.
+"""Listings: the XML of List Blobs with `include=versions`, and other listings without what this lake hides. Pure.
 
 https://learn.microsoft.com/rest/api/storageservices/list-blobs
 """
 
 import base64
 import json
+import re
 from collections.abc import Sequence
+from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
+from local.lake.recorder import HIDDEN
 from local.lake.versions import Version
+
+_CONTAINER = re.compile(rb"<Container><Name>" + HIDDEN.encode() + rb"</Name>.*?</Container>", re.DOTALL)
+_SOURCE = re.compile(rb"<CopySource>[^<]*/" + HIDDEN.encode() + rb"/[^<]*</CopySource>")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Properties in the order of the service's answer; those without a value are left out.
+_OPTIONAL = {
+    "Content-Type": "type",
+    "Content-Encoding": "encoding",
+    "Content-Language": "language",
+    "Content-Disposition": "disposition",
+    "Cache-Control": "cache",
+    "Content-MD5": "md5",
+}
 
 
 def versions_xml(
@@ -40,21 +56,39 @@ def decode_marker(marker: str) -> tuple[str, str]:
     """Return the name and version a page begins after. Raises ValueError for a marker that is none of ours."""
     if not marker:
         return "", ""
-    name, version_id = json.loads(base64.urlsafe_b64decode(marker))
-    return str(name), str(version_id)
+    value = json.loads(base64.urlsafe_b64decode(marker))
+    if not (isinstance(value, list) and len(value) == 2):
+        raise ValueError("not a pair")
+    return str(value[0]), str(value[1])
+
+
+def without_hidden_container(body: bytes) -> bytes:
+    """Return a listing of containers without the one that holds the contents of versions."""
+    return _CONTAINER.sub(b"", body)
+
+
+def without_hidden_sources(body: bytes) -> bytes:
+    """Return a listing of blobs that does not say from where in the hidden container one was copied."""
+    return _SOURCE.sub(b"", body)
 
 
 def _blob(version: Version, metadata: bool) -> str:
     properties = version.properties
     current = "<IsCurrentVersion>true</IsCurrentVersion>" if version.is_current else ""
-    pairs = properties.get("metadata", {})
-    tail = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in pairs.items()) if metadata else ""
-    return (
-        f"<Blob><Name>{escape(version.name)}</Name><VersionId>{version.version_id}</VersionId>{current}<Properties>"
-        f"<Creation-Time>{version.last_modified}</Creation-Time><Last-Modified>{version.last_modified}</Last-Modified>"
-        f"<Etag>{escape(version.etag.strip(chr(34)))}</Etag><Content-Length>{properties.get('length', 0)}</Content-Length>"
-        f"<Content-Type>{escape(properties.get('type', ''))}</Content-Type>"
-        f"<Content-MD5>{escape(properties.get('md5', ''))}</Content-MD5><BlobType>BlockBlob</BlobType>"
-        f"<AccessTier>Hot</AccessTier><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
-        f"<ServerEncrypted>true</ServerEncrypted></Properties><Metadata>{tail}</Metadata></Blob>"
+    optional = "".join(
+        f"<{name}>{escape(properties[key])}</{name}>" for name, key in _OPTIONAL.items() if properties[key]
     )
+    pairs = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in properties["metadata"].items())
+    return (
+        f"<Blob>{_name(version.name)}<VersionId>{version.version_id}</VersionId>{current}<Properties>"
+        f"<Creation-Time>{properties['created']}</Creation-Time><Last-Modified>{version.last_modified}</Last-Modified>"
+        f"<Etag>{escape(version.etag.strip(chr(34)))}</Etag><Content-Length>{properties['length']}</Content-Length>"
+        f"{optional}<BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier><ServerEncrypted>true</ServerEncrypted>"
+        f"</Properties>{f'<Metadata>{pairs}</Metadata>' if metadata else ''}</Blob>"
+    )
+
+
+def _name(name: str) -> str:
+    if _NOT_XML.search(name):
+        return f'<Name Encoded="true">{quote(name)}</Name>'
+    return f"<Name>{escape(name)}</Name>"

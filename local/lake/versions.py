@@ -1,7 +1,7 @@
 """What the lake remembers of versions, and the events it still has to send: one SQLite file, one writer.
 
-The contents of versions are blobs in a hidden container of Azurite; here is which version is which. A version and the event that
-it raises are written in one transaction, so neither is ever without the other.
+The contents of versions are blobs in a hidden container of Azurite; here is which version is which. A version and the
+event that it raises are written in one transaction, so neither is ever without the other.
 """
 
 import json
@@ -31,7 +31,11 @@ _TICKS = 10_000_000  # version ids count units of 100 ns
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a blob. `properties` has what a listing shows: length, type, metadata, MD5."""
+    """One version of a blob.
+
+    `properties` always has created, length, type, encoding, language, disposition, cache, md5 (base64), metadata, and
+    copy_source: where a blob made from a version was copied from, as the client named it.
+    """
 
     container: str
     name: str
@@ -90,21 +94,17 @@ class VersionStore:
             )
             self._queue(event)
 
-    def touch(self, container: str, name: str, etag: str, last_modified: str) -> None:
-        """The current version's etag changed without a new version."""
+    def touch(self, version: Version) -> None:
+        """The version's etag, time and properties changed without a new version."""
         self._db.execute(
-            "UPDATE versions SET etag = ?, last_modified = ? WHERE container = ? AND name = ? AND is_current",
-            (etag, last_modified, container, name),
+            "UPDATE versions SET etag = ?, last_modified = ?, properties = ?"
+            " WHERE container = ? AND name = ? AND version_id = ?",
+            (version.etag, version.last_modified, json.dumps(dict(version.properties)), *_key(version)),
         )
 
-    def remove(self, container: str, name: str, version_id: str) -> None:
+    def remove(self, version: Version) -> None:
         """Forget one version."""
-        key = (container, name, version_id)
-        self._db.execute("DELETE FROM versions WHERE container = ? AND name = ? AND version_id = ?", key)
-
-    def remove_container(self, container: str) -> None:
-        """Forget every version in a container."""
-        self._db.execute("DELETE FROM versions WHERE container = ?", (container,))
+        self._db.execute("DELETE FROM versions WHERE container = ? AND name = ? AND version_id = ?", _key(version))
 
     def get(self, container: str, name: str, version_id: str) -> Version | None:
         """Return one version."""
@@ -128,14 +128,16 @@ class VersionStore:
     def page(self, container: str, prefix: str, after: tuple[str, str], most: int) -> list[Version]:
         """Return versions by name, then by id, that come after `after`."""
         return self._select(
-            "container = ? AND substr(name, 1, ?) = ? AND (name, version_id) > (?, ?) ORDER BY name, version_id LIMIT ?",
+            "container = ? AND substr(name, 1, ?) = ? AND (name, version_id) > (?, ?)"
+            " ORDER BY name, version_id LIMIT ?",
             (container, len(prefix), prefix, *after, most),
         )
 
-    def due_events(self, now: float, most: int) -> list[QueuedEvent]:
-        """Return events whose time has come, oldest first."""
+    def due_events(self, kind: str, now: float, most: int) -> list[QueuedEvent]:
+        """Return events of one kind whose time has come, oldest first."""
         rows = self._db.execute(
-            "SELECT id, kind, event, attempts FROM events WHERE due <= ? ORDER BY id LIMIT ?", (now, most)
+            "SELECT id, kind, event, attempts FROM events WHERE kind = ? AND due <= ? ORDER BY id LIMIT ?",
+            (kind, now, most),
         )
         return [QueuedEvent(row[0], row[1], json.loads(row[2]), row[3]) for row in rows]
 
@@ -149,11 +151,14 @@ class VersionStore:
             "UPDATE events SET attempts = attempts + 1, due = ?, fault = ? WHERE id = ?", (due, fault, event_id)
         )
 
-    def waiting(self) -> tuple[int, str]:
-        """Return how many events wait, and why the oldest does."""
-        count = int(self._db.execute("SELECT count(*) FROM events").fetchone()[0])
-        row = self._db.execute("SELECT fault FROM events ORDER BY id LIMIT 1").fetchone()
-        return count, str(row[0]) if row else ""
+    def waiting(self) -> dict[str, dict[str, Any]]:
+        """Return, for each kind of event that waits: how many do, and how often and why the oldest one failed."""
+        rows = self._db.execute("SELECT kind, count(*), min(id) FROM events GROUP BY kind ORDER BY kind").fetchall()
+        found: dict[str, dict[str, Any]] = {}
+        for kind, count, oldest in rows:
+            attempts, fault = self._db.execute("SELECT attempts, fault FROM events WHERE id = ?", (oldest,)).fetchone()
+            found[kind] = {"waiting": count, "attempts": attempts, "because": fault or "it is being delivered"}
+        return found
 
     def _queue(self, event: tuple[str, dict[str, Any]] | None) -> None:
         if event:
@@ -161,7 +166,7 @@ class VersionStore:
 
     def _select(self, where: str, parameters: tuple[Any, ...]) -> list[Version]:
         rows = self._db.execute(f"SELECT * FROM versions WHERE {where}", parameters)
-        return [Version(*row[:3], bool(row[3]), row[4], row[5], json.loads(row[6])) for row in rows]
+        return [Version(row[0], row[1], row[2], bool(row[3]), row[4], row[5], json.loads(row[6])) for row in rows]
 
 
 class _Transaction:
@@ -173,6 +178,10 @@ class _Transaction:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._db.execute("ROLLBACK" if kind else "COMMIT")
+
+
+def _key(version: Version) -> tuple[str, str, str]:
+    return version.container, version.name, version.version_id
 
 
 def _tick(version_id: str) -> int:

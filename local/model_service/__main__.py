@@ -1,6 +1,5 @@
 """`python -m local.model_service --port N [--model extractive|FILE.gguf] [--api-key KEY]`."""
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -8,12 +7,12 @@ from aiohttp import web
 
 from local.model_service.app import ChatModel, ExtractiveChat, ModelService
 from local.model_service.embedding import MiniLM
-from local.serve import log_to_stderr, serve
+from local.serve import Arguments, log_to_stderr, serve
 
 
 def main() -> int:
     """Run the service; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="local.model_service", description="OpenAI-compatible local models")
+    parser = Arguments(prog="local.model_service", description="OpenAI-compatible local models")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 picks a free one")
     parser.add_argument("--model", default="extractive", help="extractive (the default), or the path of a GGUF file")
     parser.add_argument("--api-key", default="", help="key that callers must give; none by default")

@@ -1,7 +1,7 @@
 """Sentence embeddings on one machine: all-MiniLM-L6-v2, int8, through ONNX Runtime.
 
-Every text is embedded by itself. Dynamic int8 quantisation scales activations over the whole batch, so a text's vector would
-depend on its neighbours; alone, the same text has the same vector for ever, which a recomputed index relies on.
+Every text is embedded by itself. Dynamic int8 quantisation scales activations over the whole batch, so a text's vector
+would depend on its neighbours; alone, the same text has the same vector for ever, which a recomputed index relies on.
 """
 
 import importlib.resources
@@ -35,7 +35,8 @@ class MiniLM:
         self._tokenizer = Tokenizer.from_str(tokenizer.read_text(encoding="utf-8"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._first, self._last = (int(self._tokenizer.token_to_id(mark)) for mark in ("[CLS]", "[SEP]"))
+        vocabulary = self._tokenizer.get_vocab()
+        self._first, self._last = vocabulary["[CLS]"], vocabulary["[SEP]"]
         self._cache: OrderedDict[str, Vector] = OrderedDict()
         self._turn = Lock()
 

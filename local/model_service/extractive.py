@@ -1,7 +1,7 @@
-"""The default chat model: it quotes. Sentences of the passages are ranked against the question; the best are the answer.
+"""The default chat model: it quotes. The passages' sentences are ranked against the question; the best are the answer.
 
-It writes nothing of its own, so it is fast, deterministic and honest about what it is. It stands in for a language model, and
-its name says so.
+It writes nothing of its own, so it is fast, deterministic and honest about what it is. It stands in for a language model,
+and its name says so.
 """
 
 import math

@@ -103,13 +103,13 @@ class DurableBackend(EntityBackend):
             wanted.version.value = self._version
         starts = moment(request.scheduledStartTimestamp) if request.HasField("scheduledStartTimestamp") else None
         with self._lock:
+            existing = self._instances.get(wanted.instanceId)
+            replaced = existing is None or existing.status in wanted.orchestrationIdReusePolicy.replaceableStatus
             delayed = starts is not None and starts > datetime.now(UTC)
-            if delayed and starts is not None:
-                existing = self._instances.get(wanted.instanceId)
-                if existing is None or existing.status in wanted.orchestrationIdReusePolicy.replaceableStatus:
-                    self._scheduled[wanted.instanceId] = starts
-            else:
-                self._scheduled.pop(wanted.instanceId, None)
+            if replaced:
+                self._forget(wanted.instanceId)
+            if replaced and delayed and starts is not None:
+                self._scheduled[wanted.instanceId] = starts
             response = super().StartInstance(wanted, context)
             trace = request.parentTraceContext if request.HasField("parentTraceContext") else None
             self._begin(self._instances[wanted.instanceId], None, trace)
@@ -140,6 +140,16 @@ class DurableBackend(EntityBackend):
         return pb.PurgeInstancesResponse(
             deletedInstanceCount=count, isComplete=helpers.wrappers_pb2.BoolValue(value=True)
         )
+
+    def RestartInstance(
+        self, request: pb.RestartInstanceRequest, context: grpc.ServicerContext
+    ) -> pb.RestartInstanceResponse:
+        """Run an ended instance again, under its own id or a new one. It is nobody's child any more."""
+        with self._lock:
+            instance = self._instances.get(request.instanceId)
+            if instance is not None and self._is_terminal_status(instance.status):
+                self._parents.pop(request.instanceId, None)
+            return super().RestartInstance(request, context)
 
     def QueryInstances(self, request: pb.QueryInstancesRequest, context: grpc.ServicerContext) -> pb.QueryInstancesResponse:
         """List instances."""

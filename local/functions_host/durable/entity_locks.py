@@ -62,6 +62,13 @@ class EntityBackend(InMemoryOrchestrationBackend):
             if held:
                 self._try_grant_pending_locks()
 
+    def CompleteEntityTask(self, request: pb.EntityBatchResult, context: grpc.ServicerContext) -> pb.CompleteTaskResponse:
+        """Commit a batch; a lock that waited for its end may be granted now."""
+        with self._lock:
+            response = super().CompleteEntityTask(request, context)
+            self._try_grant_pending_locks()
+        return response
+
     def GetEntity(self, request: pb.GetEntityRequest, context: grpc.ServicerContext) -> pb.GetEntityResponse:
         """Return an entity; one without a state does not exist."""
         with self._lock:

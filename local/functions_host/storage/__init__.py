@@ -1,0 +1,1 @@
+"""Storage queues and blobs: triggers, input bindings and output bindings."""
