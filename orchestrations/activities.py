@@ -6,6 +6,7 @@ from typing import Any
 import azure.durable_functions as df
 
 from orchestrations import names
+from orchestrations.names import Payload
 from shared.clients import services
 from shared.errors import Refused
 from shared.recovery import steps
@@ -15,7 +16,7 @@ bp = df.Blueprint()
 
 
 @bp.activity_trigger(input_name="start", activity=names.PLAN_REBUILD)
-async def plan_rebuild(start: dict[str, Any]) -> dict[str, Any]:
+async def plan_rebuild(start: Payload) -> dict[str, Any]:
     """Plan, or say why not: a refusal is an answer, and trying again would not change it."""
     try:
         plan = await steps.plan_rebuild(services(), RebuildRequest(**start["request"]), start["id"])
@@ -25,13 +26,13 @@ async def plan_rebuild(start: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.activity_trigger(input_name="plan", activity=names.CREATE_GENERATION)
-async def create_generation(plan: dict[str, Any]) -> None:
+async def create_generation(plan: Payload) -> None:
     """Create the generation."""
     await steps.create_generation(services(), RebuildPlan(**plan))
 
 
 @bp.activity_trigger(input_name="page", activity=names.INDEX_PAGE)
-async def index_page(page: dict[str, Any]) -> dict[str, Any]:
+async def index_page(page: Payload) -> dict[str, Any]:
     """Converge one page."""
     return asdict(await steps.index_page(services(), page["generation"], page["id"], page["number"]))
 
@@ -55,12 +56,12 @@ async def swap_alias(generation: str) -> None:
 
 
 @bp.activity_trigger(input_name="nothing", activity=names.RETIRE_GENERATIONS)
-async def retire_generations(nothing: None) -> list[str]:
+async def retire_generations(nothing: Any) -> list[str]:
     """Delete generations that are no longer kept."""
     return await steps.retire_generations(services())
 
 
 @bp.activity_trigger(input_name="report", activity=names.WRITE_REPORT)
-async def write_report(report: dict[str, Any]) -> None:
+async def write_report(report: Payload) -> None:
     """Keep the report."""
     await steps.write_report(services(), report["id"], report)

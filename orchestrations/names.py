@@ -1,5 +1,7 @@
 """Names of the orchestrators and activities, and the one instance that a rebuild runs as."""
 
+from typing import Any
+
 REBUILD = "rebuild"
 REBUILD_PAGE = "rebuild_page"
 
@@ -13,3 +15,7 @@ RETIRE_GENERATIONS = "retire_generations"
 WRITE_REPORT = "write_report"
 
 REBUILD_INSTANCE = "rebuild"  # fixed, so that there is never more than one
+
+
+class Payload(dict[str, Any]):
+    """A JSON object between orchestrators and activities. (The worker wants a class as annotation, not `dict[str, Any]`.)"""

@@ -51,7 +51,7 @@ def test_properties_in_the_listing(container: ContainerClient) -> None:
     blob.upload_blob(b"", overwrite=True)
     first, second = container.list_blobs(include=["versions", "metadata"])
     assert (first.size, first.etag, first.last_modified) == (5, was.etag.strip('"'), was.last_modified)
-    assert (first.metadata, second.metadata) == ({"n": "1"}, {})
+    assert (first.metadata, second.metadata) == ({"n": "1"}, None)
     assert first.content_settings.content_type == settings.content_type
     assert first.content_settings.content_language == "en"
     assert (first.is_current_version, second.is_current_version, second.size) == (None, True, 0)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import (
-    ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
@@ -94,7 +93,7 @@ def test_wrong_key(container: ContainerClient, lake_service: str) -> None:
             lambda: list(there.list_blobs(include=["versions"])),
         ]
         for attempt in attempts:
-            with pytest.raises(ClientAuthenticationError) as refused:
+            with pytest.raises(HttpResponseError) as refused:
                 attempt()
             assert refused.value.status_code == 403
     assert versions(container) == [(first, True)]
@@ -116,7 +115,7 @@ def test_shared_access_signature(container: ContainerClient, lake_service: str) 
         assert guest.download_blob().readall() == b"1"
         second = guest.upload_blob(b"2", overwrite=True)["version_id"]
         with pytest.raises(HttpResponseError, match="shared access signature"):
-            guest.get_blob_properties(version_id=first) and guest.download_blob(version_id=first)
+            guest.download_blob(version_id=first)
     assert versions(container) == [(first, False), (second, True)]
 
 
@@ -135,6 +134,8 @@ def test_what_would_escape_the_versions_is_refused(container: ContainerClient, l
     first = put(container, "x", b"1")
     blob = container.get_blob_client("x")
     with pytest.raises(HttpResponseError, match="AppendBlob"):
+        container.get_blob_client("append").create_append_blob()
+    with pytest.raises(HttpResponseError, match="comp=appendblock"):
         container.upload_blob("append", b"1", blob_type=BlobType.APPENDBLOB)
     with pytest.raises(HttpResponseError, match="PageBlob"):
         container.get_blob_client("page").create_page_blob(512)
@@ -146,6 +147,7 @@ def test_what_would_escape_the_versions_is_refused(container: ContainerClient, l
         blob.undelete_blob()
     secondary = lake_service.replace(f"/{ACCOUNT};", f"/{ACCOUNT}-secondary;")
     with BlobServiceClient.from_connection_string(secondary, retry_total=0) as elsewhere:
+        hidden = elsewhere.get_blob_client("lake-versions", "x")
         with pytest.raises(HttpResponseError, match="the only one here"):
-            elsewhere.get_blob_client("lake-versions", "x").download_blob()
+            hidden.download_blob()
     assert versions(container) == [(first, True)]
