@@ -1,7 +1,8 @@
-"""Keep the lake's container true to a folder: what a person edits, adds or deletes there reaches the lake within a second.
+"""Keep the lake's container true to a folder: what a person edits, adds or deletes there reaches the lake within a
+second.
 
-Dot-folders and dot-files are not documents. Earlier versions of a document may lie in `.versions/<its path>/<1, 2, ...>.<ext>`;
-they are uploaded, in order, before it is uploaded for the first time.
+Dot-folders and dot-files are not documents. Earlier versions of a document may lie in `.versions/<its path>/<1, 2,
+...>.<ext>`; they are uploaded, in order, before it is uploaded for the first time.
 """
 
 import hashlib

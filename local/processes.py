@@ -15,8 +15,8 @@ WATCH_SECONDS = 0.5
 def die_with_parent() -> None:
     """End this process, as SIGTERM does, soon after its parent has died.
 
-    A supervisor that is killed outright cannot stop its children. They watch for it: the kernel's own signal would also fire
-    when only the thread that started the child ends.
+    A supervisor that is killed outright cannot stop its children. They watch for it: the kernel's own signal would also
+    fire when only the thread that started the child ends.
     """
     parent = os.getppid()
 
@@ -31,8 +31,8 @@ def die_with_parent() -> None:
 def end_with_parent_thread() -> None:
     """Ask the kernel to send SIGTERM when the thread that started this process ends; for `preexec_fn`.
 
-    For programs that cannot watch for themselves. They must be started by a thread that lives as long as they shall. Linux
-    only: elsewhere this does nothing.
+    For programs that cannot watch for themselves. They must be started by a thread that lives as long as they shall.
+    Linux only: elsewhere this does nothing.
     """
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,5 @@
-"""The activities of a rebuild: each unpacks its input, calls one step in `shared.recovery.steps`, and packs the result."""
+"""The activities of a rebuild: each unpacks its input, calls one step in `shared.recovery.steps`, and packs the result.
+"""
 
 from dataclasses import asdict
 from typing import Any

@@ -18,4 +18,6 @@ REBUILD_INSTANCE = "rebuild"  # fixed, so that there is never more than one
 
 
 class Payload(dict[str, Any]):
-    """A JSON object between orchestrators and activities. (The worker wants a class as annotation, not `dict[str, Any]`.)"""
+    """A JSON object between orchestrators and activities. (The worker wants a class as annotation, not `dict[str,
+    Any]`.)
+    """

@@ -33,8 +33,8 @@ class Asset:
 def asset(method: str, path: str, routes: Mapping[str, frozenset[str]], web: Path = WEB) -> Asset:
     """Return the page or file at `path` (no leading slash).
 
-    `routes` maps the API's route templates to their methods, so that a wrong method is told from an unknown route. Raises
-    MethodNotAllowed or NotFound.
+    `routes` maps the API's route templates to their methods, so that a wrong method is told from an unknown route.
+    Raises MethodNotAllowed or NotFound.
     """
     allowed = _methods(path, routes)
     if allowed:

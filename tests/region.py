@@ -65,6 +65,12 @@ class Region:
         self._output.close()
         return code
 
+    def kill(self) -> None:
+        """End the supervisor at once."""
+        self.process.kill()
+        self.process.wait(60)
+        self._output.close()
+
     def kill_host(self) -> None:
         """End the functions host at once, as a crash would; the supervisor starts it again."""
         (host,) = [pid for pid, command in processes() if f"functions_host start --port {self.port}" in command]

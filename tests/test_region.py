@@ -197,8 +197,7 @@ def test_stop_leaves_no_process_and_a_restart_keeps_everything(region: Region) -
 
 def test_killed_supervisor_leaves_no_process(region: Region) -> None:
     """When the supervisor itself is killed, its services end by themselves."""
-    region.process.kill()
-    region.process.wait()
+    region.kill()
     eventually(lambda: region.children() == [], "no process is left")
     region.start()
     assert region.get("/api/health")["status"] == "healthy"

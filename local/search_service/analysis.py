@@ -1,6 +1,7 @@
 """Analyzers: text to terms, the same for documents and queries.
 
-`en.lucene` is a tokenizer, possessive ending, lower case, stop words and Porter's stemmer; the others are what their names say.
+`en.lucene` is a tokenizer, possessive ending, lower case, stop words and Porter's stemmer; the others are what their
+names say.
 """
 
 import functools

@@ -82,7 +82,8 @@ class SearchIndex:
     def write(self, actions: Sequence[Mapping[str, Any]]) -> list[ActionStatus]:
         """Apply a batch: durable and visible when this returns. Raises a 400 when a whole request is wrong.
 
-        The outcome of each action stands in its status: 201 new, 200 changed or deleted, 404 for a merge without a document.
+        The outcome of each action stands in its status: 201 new, 200 changed or deleted, 404 for a merge without a
+        document.
         """
         with self._turn:
             pending: dict[str, tuple[dict[str, Any], dict[str, Vector]] | None] = {}
@@ -125,8 +126,8 @@ class SearchIndex:
             raise bad_request(f"The document key field '{self.schema.key}' is missing or not a string.")
         if len(key) > _KEY_LENGTH or not set(key) <= _KEY_CHARACTERS:
             raise bad_request(
-                f"Invalid document key: '{key[:80]}'. Keys can only contain letters, digits, underscore (_), dash (-), or "
-                "equal sign (=)."
+                f"Invalid document key: '{key[:80]}'. Keys can only contain letters, digits, underscore (_), "
+                "dash (-), or equal sign (=)."
             )
         return key
 
@@ -335,8 +336,8 @@ class _Highlighter:
 def fuse(lists: Sequence[tuple[float, Sequence[tuple[float, int]]]]) -> list[tuple[float, int]]:
     """Fuse ranked lists by reciprocal rank: each contributes weight / (60 + rank), rank from 0; best first.
 
-    Cormack, Clarke, Buettcher, "Reciprocal rank fusion outperforms Condorcet", SIGIR 2009; the constant and the first rank
-    are the service's.
+    Cormack, Clarke, Buettcher, "Reciprocal rank fusion outperforms Condorcet", SIGIR 2009; the constant and the first
+    rank are the service's.
     """
     total: defaultdict[int, float] = defaultdict(float)
     for weight, found in lists:

@@ -15,6 +15,7 @@ VECTOR_ELEMENTS = frozenset({"Edm.Single", "Edm.Half", "Edm.Int16", "Edm.SByte",
 ANALYZERS = ("standard.lucene", "en.lucene", "keyword", "simple", "whitespace", "standard")
 METRICS = ("cosine", "dotProduct", "euclidean")
 
+_BM25 = "#Microsoft.Azure.Search.BM25Similarity"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){0,126}[a-z0-9]")
 _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
 _INDEX_PROPERTIES = frozenset(
@@ -128,6 +129,7 @@ def parse_index(value: Mapping[str, Any]) -> IndexSchema:
     names = [field.name.lower() for field in fields]
     if len(set(names)) < len(names):
         raise bad_request("Two fields have the same name.", "InvalidIndex")
+    _check_similarity(value.get("similarity") or {"@odata.type": _BM25})
     keys = [field for field in fields if field.key]
     if len(keys) != 1 or keys[0].type != "Edm.String" or keys[0].collection or not keys[0].retrievable:
         raise bad_request("An index must have exactly one key field, a retrievable Edm.String.", "InvalidIndex")
@@ -139,10 +141,9 @@ def parse_index(value: Mapping[str, Any]) -> IndexSchema:
         "charFilters": [],
         "normalizers": [],
         "encryptionKey": None,
-        "similarity": value.get("similarity") or {"@odata.type": "#Microsoft.Azure.Search.BM25Similarity"},
+        "similarity": value.get("similarity") or {"@odata.type": _BM25},
         "fields": completed,
     }
-    _check_similarity(definition["similarity"])
     return IndexSchema(name, {field.name: field for field in fields}, keys[0].name, definition)
 
 
@@ -246,7 +247,8 @@ def _field(value: Mapping[str, Any], metrics: Mapping[str, str]) -> Field:
             raise bad_request(f"Field '{name}' has dimensions but is no collection of numbers.", "InvalidField")
         if value["vectorSearchProfile"] not in metrics:
             raise bad_request(
-                f"Field '{name}' names the vector search profile {value['vectorSearchProfile']!r}, which is not defined.",
+                f"Field '{name}' names the vector search profile {value['vectorSearchProfile']!r}, "
+                "which is not defined.",
                 "InvalidField",
             )
     elif element not in SCALARS:
@@ -295,7 +297,8 @@ def _metrics(vector_search: Mapping[str, Any]) -> dict[str, str]:
     for profile in vector_search.get("profiles") or []:
         if profile.get("algorithm") not in algorithms:
             raise bad_request(
-                f"Profile '{profile.get('name')}' names the algorithm {profile.get('algorithm')!r}, which is not defined.",
+                f"Profile '{profile.get('name')}' names the algorithm {profile.get('algorithm')!r}, "
+                "which is not defined.",
                 "InvalidIndex",
             )
         profiles[profile["name"]] = algorithms[profile["algorithm"]]
@@ -303,7 +306,7 @@ def _metrics(vector_search: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check_similarity(similarity: Mapping[str, Any]) -> None:
-    if similarity.get("@odata.type") != "#Microsoft.Azure.Search.BM25Similarity" or (
+    if similarity.get("@odata.type") != _BM25 or (
         similarity.get("k1") not in (None, 1.2) or similarity.get("b") not in (None, 0.75)
     ):
         raise unsupported("a similarity other than BM25 with k1 1.2 and b 0.75")

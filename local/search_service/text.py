@@ -34,8 +34,10 @@ class TextEngine:
 
     def replace(self, gone: Iterable[int], added: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         """Remove rows and add documents; visible to the next search."""
-        for row in gone:
-            self._writer.delete_documents_by_term(_ROW, row)
+        rows = sorted(gone)
+        if rows:
+            # By query: the engine's deletion by term reads a Python int as signed, and finds no unsigned row.
+            self._writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, _ROW, rows))
         for row, values in added:
             document = tantivy.Document()
             document.add_unsigned(_ROW, row)
@@ -59,8 +61,7 @@ class TextEngine:
         built = self._build(query, [self._fields[name] for name in names], match_all)
         total = max(1, self._searcher.num_docs)
         if allowed is None:
-            found = self._searcher.search(built, limit=min(most, total), count=True)
-            return self._rows(found), int(found.count or 0)
+            return self._found(built, min(most, total))
         if not allowed:
             return [], 0
         if len(allowed) <= _FEW:
@@ -68,16 +69,19 @@ class TextEngine:
                 tantivy.Query.term_set_query(self._schema, _ROW, sorted(allowed)), 0.0
             )
             both = tantivy.Query.boolean_query([(tantivy.Occur.Must, built), (tantivy.Occur.Must, rows)])
-            found = self._searcher.search(both, limit=min(most, total), count=True)
-            return self._rows(found), int(found.count or 0)
+            return self._found(both, min(most, total))
         hits = [hit for hit in self._rows(self._searcher.search(built, limit=total)) if hit[1] in allowed]
         return hits[:most], len(hits)
+
+    def _found(self, query: tantivy.Query, most: int) -> tuple[list[tuple[float, int]], int]:
+        found: Any = self._searcher.search(query, limit=most, count=True)  # its stubs do not know `count`
+        return self._rows(found), int(found.count or 0)
 
     def _rows(self, found: tantivy.SearchResult) -> list[tuple[float, int]]:
         if not found.hits:
             return []
         rows = self._searcher.fast_field_values(_ROW, [address for _, address in found.hits])
-        return [(float(score), int(row)) for (score, _), row in zip(found.hits, rows, strict=True)]
+        return [(float(score or 0.0), int(row or 0)) for (score, _), row in zip(found.hits, rows, strict=True)]
 
     def _build(self, query: Query, fields: Sequence[Field], match_all: bool) -> tantivy.Query:
         if isinstance(query, Negated):

@@ -24,9 +24,9 @@ __all__ = [
     "title_from_path",
 ]
 
-# Part of the pipeline id. Raise a number whenever the same bytes may give another text or other chunks, which includes a new
-# version of an extraction library.
-PIPELINE_PARTS: Mapping[str, str] = {"extractor": "1", "chunker": "1", "tokenizer": ENCODING}
+# Part of the pipeline id. Raise a number whenever the same bytes may give another text or other chunks, which includes
+# a new version of an extraction library.
+PIPELINE_PARTS: Mapping[str, str] = {"extractor": "2", "chunker": "2", "tokenizer": ENCODING}
 
 
 def read_document(path: str, content: bytes) -> Document:

@@ -10,7 +10,8 @@ from markdown_it.token import Token
 from shared.documents.model import Block, Document, Kind, title_from_path
 
 _PARSER = MarkdownIt("commonmark").enable("table")
-_FRONT_MATTER = re.compile(r"\A---\n(.*?\n)---\n", re.DOTALL)
+# It begins with a key or a comment: two thematic breaks with prose between them are no front matter.
+_FRONT_MATTER = re.compile(r"\A---\n(?=#|[\w.-]+ *:)(.*?\n)---(?:\n+|\Z)", re.DOTALL)
 _TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
 _KINDS: dict[str, Kind] = {
     "heading_open": "heading",
@@ -20,6 +21,8 @@ _KINDS: dict[str, Kind] = {
     "fence": "code",
     "code_block": "code",
 }
+# Control characters, byte order marks and lone surrogates are no text, and JSON or XML downstream may refuse them.
+_DROPPED = dict.fromkeys([*(code for code in range(32) if chr(code) not in "\n\t"), 127, 0xFEFF, *range(0xD800, 0xE000)])
 _EMPHASIS = re.compile(r"[*_`]{1,3}(?=\S)(.+?)(?<=\S)[*_`]{1,3}")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 
@@ -54,8 +57,8 @@ def document(path: str, pages: Iterable[Page], title: str = "") -> Document:
 
 
 def _normalise(text: str) -> str:
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").expandtabs(4).split("\n")
-    return "\n".join(line.rstrip() for line in lines).rstrip("\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").translate(_DROPPED).expandtabs(4).split("\n")
+    return "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
 def _blocks(text: str, offset: int, page: int | None) -> list[Block]:

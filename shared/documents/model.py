@@ -11,8 +11,8 @@ Kind = Literal["heading", "paragraph", "list", "table", "code"]
 class Block:
     """One block of a document: `text[start:end]` of its document.
 
-    `level` is 1 to 6 for a heading, else 0; `heading` is a heading's plain text. `page` counts from 1, None where the format
-    has no pages.
+    `level` is 1 to 6 for a heading, else 0; `heading` is a heading's plain text. `page` counts from 1, None where the
+    format has no pages.
     """
 
     kind: Kind
