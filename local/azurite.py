@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -71,10 +71,18 @@ def start_azurite(
         options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", str(folder)]
         ports = [f"--blobPort={azurite.blob_port}", f"--queuePort={azurite.queue_port}"]
         command = [*azurite_command(), *options, *ports, f"--tablePort={azurite.table_port}"]
+        # Azurite itself would end with a trace; worse, who listens there would be taken for it.
+        _require_free((azurite.blob_port, azurite.queue_port, azurite.table_port))
         child = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=end_with_parent_thread)
         stack.callback(_stop, child)
         _wait_until_up(child, azurite, folder / "azurite.log")
         yield azurite
+
+
+def _require_free(ports: Iterable[int]) -> None:
+    for port in ports:
+        if _accepts(port):
+            raise OSError(f"port {port} is taken; choose another")
 
 
 def _wait_until_up(child: subprocess.Popen[bytes], azurite: Azurite, log: Path) -> None:

@@ -153,7 +153,7 @@ def _override(root: dict[str, Any], environ: Mapping[str, str]) -> None:
 
 
 def _section(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = next((value for key, value in parent.items() if key.lower() == name.lower()), {})
+    value: Any = next((value for key, value in parent.items() if key.lower() == name.lower()), {})
     if not isinstance(value, dict):
         raise HostError(f"host.json: {name!r} must be an object")
     return value

@@ -62,7 +62,7 @@ def _datetime(value: str) -> bool:
 
 def _parses(value: str, form: str) -> bool:
     try:
-        datetime.strptime(value, form)  # noqa: DTZ007 - only whether it parses is asked
+        datetime.strptime(value, form)
     except ValueError:
         return False
     return True

@@ -72,7 +72,9 @@ def cookie_line(cookie: RpcHttpCookie) -> str:
     """Return a Set-Cookie value as ASP.NET writes it: the value percent-encoded, attributes in its order."""
     parts = [f"{cookie.name}={quote(cookie.value, safe='')}"]
     if cookie.expires:
-        parts.append("expires=" + format_datetime(datetime.fromtimestamp(cookie.expires.value.seconds, UTC), usegmt=True))
+        parts.append(
+            "expires=" + format_datetime(datetime.fromtimestamp(cookie.expires.value.seconds, UTC), usegmt=True)
+        )
     if cookie.max_age:
         parts.append(f"max-age={int(cookie.max_age.value)}")
     if cookie.domain and cookie.domain.value:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from aiohttp import web
 
 from local.functions_host.http_classic import to_response, to_rpc
-from local.functions_host.http_streaming import StreamRelay
+from local.functions_host.http_streaming import ANSWERING, StreamRelay
 from local.functions_host.invoker import Invoker
 from local.functions_host.keys import Keys
 from local.functions_host.model import Function
@@ -101,7 +101,8 @@ class HttpServer:
         body = await request.read()
         trigger = to_rpc(request, body, match.values)
         # Not awaited directly: the function runs to its end even when the client goes away.
-        running = asyncio.ensure_future(self._invoker.call(function, trigger, Call({}, trace=_trace(request))))
+        call = Call({}, values=_values(request, match), trace=_trace(request))
+        running = asyncio.ensure_future(self._invoker.call(function, trigger, call))
         self._running.add(running)
         running.add_done_callback(self._finished)
         result = await asyncio.shield(running)
@@ -110,7 +111,7 @@ class HttpServer:
 
     async def _streamed(self, request: web.Request, match: Match[Function]) -> web.StreamResponse:
         assert self._relay is not None
-        call = Call({}, trace=_trace(request))
+        call = Call({}, values=_values(request, match), trace=_trace(request))
         # The request itself goes to the worker's server; the invocation carries the route values only.
         url = f"{request.scheme}://{request.host}{request.raw_path}"
         trigger = TypedData(http=RpcHttp(method=request.method, url=url, params=dict(match.values)))
@@ -139,7 +140,12 @@ def _trace(request: web.Request) -> TraceContext:
     return TraceContext(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
 
 
+def _values(request: web.Request, match: Match[Function]) -> dict[str, TypedData]:
+    """Return what binding expressions may name: query parameters and route values."""
+    return {name: TypedData(string=value) for name, value in {**request.query, **match.values}.items()}
+
+
 def _too_late(request: web.Request) -> web.StreamResponse:
-    if request.transport is not None and request._payload_writer is not None and request._payload_writer.output_size > 0:
+    if request.transport is not None and request.get(ANSWERING):
         request.transport.abort()  # part of the answer is out: it can only be broken off
     return web.Response(status=504)

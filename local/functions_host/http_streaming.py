@@ -1,12 +1,13 @@
 """HTTP functions of apps that stream (azurefunctions-extensions-http-fastapi).
 
-The worker then runs an HTTP server of its own. For each request the host starts the invocation and forwards the raw request, marked
-with the invocation's id, and passes the response on as it comes.
+The worker then runs an HTTP server of its own. For each request the host starts the invocation and forwards the raw
+request, marked with the invocation's id, and passes the response on as it comes.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import aiohttp
 from aiohttp import hdrs, web
@@ -19,10 +20,22 @@ logger = logging.getLogger(__name__)
 
 INVOCATION_HEADER = "x-ms-invocation-id"
 HOP_BY_HOP = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 OWN = HOP_BY_HOP | {"server", "date"}  # what the outer server says itself
-ANSWERED_SECONDS = 5.0  # an answer that needed no function (a request that the worker's server refused) is passed on then
+ANSWERING = "answering"  # set on a request whose answer has begun
+ANSWERED_SECONDS = (
+    5.0  # an answer that needed no function (a request that the worker's server refused) is passed on then
+)
 
 
 class StreamRelay:
@@ -65,7 +78,8 @@ class StreamRelay:
     async def _first(
         self, invocation: asyncio.Future[Result], upstream: asyncio.Future[aiohttp.ClientResponse]
     ) -> aiohttp.ClientResponse:
-        await asyncio.wait({invocation, upstream}, return_when=asyncio.FIRST_COMPLETED)
+        started: set[asyncio.Future[Any]] = {invocation, upstream}
+        await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
         if not invocation.done():
             await asyncio.wait({invocation}, timeout=ANSWERED_SECONDS)
         if invocation.done():
@@ -98,6 +112,7 @@ class StreamRelay:
             name = raw_name.decode("latin-1")
             if name.lower() not in OWN:
                 response.headers.add(name, raw_value.decode("latin-1"))
+        request[ANSWERING] = True
         await response.prepare(request)
         try:
             async for chunk in upstream.content.iter_any():
@@ -114,5 +129,3 @@ class StreamRelay:
 async def _body(request: web.Request) -> AsyncIterator[bytes]:
     async for chunk in request.content.iter_any():
         yield chunk
-
-

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from local.functions_host.model import Binding, Function
+from azure.core.exceptions import AzureError
+
+from local.functions_host.model import Binding, Function, HostError
 from local.functions_host.protos import RetryContext, RpcException, TraceContext, TypedData
 from local.functions_host.telemetry import Telemetry
 from local.functions_host.worker import Call, FunctionFailed, Result, Worker
@@ -47,26 +50,30 @@ class Invoker:
                 if policy is None or 0 <= policy.max_retries < tried:
                     raise
                 error = RpcException(message=str(failed), stack_trace=failed.trace, source="")
-                base = replace(Call(base.inputs, base.metadata, base.trace), retry=RetryContext(tried, policy.max_retries, error))
+                base = replace(
+                    base, invocation_id=str(uuid.uuid4()), retry=RetryContext(tried, policy.max_retries, error)
+                )
             await asyncio.sleep(policy.delay(tried))
 
     async def _once(self, function: Function, trigger: TypedData, call: Call) -> Result:
-        metadata = call.metadata
+        values = {**call.values, **call.metadata}
         inputs = {function.trigger.name: trigger, **call.inputs}
-        for binding in function.inputs:
-            if binding.name not in inputs:
-                inputs[binding.name] = await self._inputs[binding.type](binding, metadata)
         started = time.monotonic()
         with self._telemetry.span(function.name, call.trace) as trace:
             outcome = "failed"
             try:
+                for binding in function.inputs:
+                    inputs[binding.name] = await self._inputs[binding.type](binding, values)
                 context = TraceContext(*trace) if trace else call.trace
                 result = await self._worker.invoke(function, replace(call, inputs=inputs, trace=context))
-                await self._put(function, result, metadata)
+                await self._put(function, result, values)
                 outcome = "succeeded"
             except FunctionFailed as failed:
                 logger.error("function %s raised\n%s", function.name, failed.trace.rstrip() or failed)
                 raise
+            except (HostError, AzureError, OSError) as fault:  # a binding could not be read or written
+                logger.error("function %s: %s", function.name, fault)
+                raise FunctionFailed(function.name, f"{type(fault).__name__}: {fault}", "") from fault
             except asyncio.CancelledError:
                 outcome = "cancelled"
                 raise
@@ -75,8 +82,8 @@ class Invoker:
                 logger.info("function=%s result=%s ms=%.0f id=%s", function.name, outcome, spent, call.invocation_id)
         return result
 
-    async def _put(self, function: Function, result: Result, metadata: Mapping[str, TypedData]) -> None:
+    async def _put(self, function: Function, result: Result, values: Mapping[str, TypedData]) -> None:
         for binding in function.outputs:
             value = result.value if binding.name == "$return" else result.outputs.get(binding.name)
             if binding.type in self._outputs and value is not None and value.value() is not None:
-                await self._outputs[binding.type](binding, value, metadata)
+                await self._outputs[binding.type](binding, value, values)

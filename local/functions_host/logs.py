@@ -26,8 +26,8 @@ running: dict[str, str] = {}  # invocation id -> function name, for code in the 
 
 
 def setup(levels: Mapping[str, str]) -> None:
-    """Send all logging to stdout at the levels of host.json's `logging.logLevel`."""
-    handler = logging.StreamHandler(sys.stdout)
+    """Send all logging to stderr at the levels of host.json's `logging.logLevel`."""
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter())
     handler.addFilter(CategoryFilter(levels))
     root = logging.getLogger()

@@ -50,7 +50,7 @@ class RetryPolicy:
 
     def delay(self, retry: int) -> float:
         """Return the pause before the given retry, counted from 1."""
-        return min(self.maximum, self.minimum * 2 ** (retry - 1))
+        return min(self.maximum, self.minimum * 2.0 ** (retry - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Function:
 
 
 def parse_function(name: str, function_id: str, raw_bindings: Iterable[str], retry: RetryPolicy | None) -> Function:
-    """Return a function from its bindings in JSON. Raises HostError, naming function and binding, for what is unknown."""
+    """Return a function from its bindings in JSON. Raises HostError, naming function and binding, for unknown ones."""
     bindings = [_binding(json.loads(raw)) for raw in raw_bindings]
     triggers = [binding for binding in bindings if binding.type.lower().endswith("trigger")]
     if len(triggers) != 1:

@@ -1,7 +1,7 @@
 """The messages between host and worker, as the plain objects that the worker library reads and builds.
 
-The library was written for gRPC messages, but looks at attributes and `WhichOneof` only. Each class here has the fields that it
-uses, under the names of Microsoft's FunctionRpc.proto. `worker.start` hands this module to the library as its `protos`.
+The library was written for gRPC messages, but looks at attributes and `WhichOneof` only. Each class here has the fields
+that it uses, under the names of Microsoft's FunctionRpc.proto. The worker hands this module to the library as `protos`.
 """
 
 from collections.abc import Mapping

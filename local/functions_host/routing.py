@@ -1,4 +1,4 @@
-"""Route templates as in ASP.NET: parameters, constraints, defaults, catch-alls, and which of several matching routes wins."""
+"""Route templates as in ASP.NET: parameters, constraints, defaults, catch-alls, and which of several routes wins."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -86,7 +86,7 @@ def parse_route[T](template: str, methods: Iterable[str], target: T, where: str)
     """Parse a template. Raises HostError naming `where` for one that is malformed."""
     parameters: dict[str, Parameter] = {}
     pattern, precedence = "", []
-    segments = [segment for segment in _split(template.strip("/"))] if template.strip("/") else []
+    segments = _split(template.strip("/")) if template.strip("/") else []
     for position, segment in enumerate(segments):
         text, rank, optional = _segment(segment, parameters, where, last=position == len(segments) - 1)
         slash = "/" if position else ""

@@ -19,6 +19,9 @@ from local.functions_host.storage.listener import QueueListener
 from local.functions_host.storage.queue_trigger import QueueOutput, listen_to_queue
 
 
+HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
+
+
 class StorageExtension:
     """Listens to queues for as long as the host runs."""
 
@@ -61,7 +64,7 @@ class StorageExtension:
 
 def host_id(folder: Path) -> str:
     """Return the name under which a host finds its own queue and timer states again, the same at every start."""
-    given = os.environ.get("AzureFunctionsWebHost__hostid") or os.environ.get("AzureFunctionsWebHost:hostid")
+    given = os.environ.get(HOST_ID_SETTING)
     if given:
         return given.lower()
     name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:20] or "app"

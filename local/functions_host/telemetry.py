@@ -1,4 +1,4 @@
-"""Distributed tracing: a span for each invocation, exported when host.json asks for OpenTelemetry and an endpoint is set."""
+"""Distributed tracing: a span for each invocation, exported when host.json and the OTEL_* settings ask for it."""
 
 import contextlib
 import importlib.util

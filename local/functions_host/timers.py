@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from local.functions_host.config import resolve
 from local.functions_host.invoker import Invoker
-from local.functions_host.model import Function
+from local.functions_host.model import Function, HostError
 from local.functions_host.protos import TypedData
 from local.functions_host.schedule import Schedule, parse_schedule
 from local.functions_host.storage.connections import DEFAULT, Connections
@@ -21,15 +21,14 @@ from local.functions_host.worker import FunctionFailed
 logger = logging.getLogger(__name__)
 
 CONTAINER = "azure-webjobs-hosts"
+LONGEST_SLEEP = 3600.0
 MONITORED = timedelta(minutes=1)  # more frequent timers are not monitored: missing one firing does not matter
 
 
 class TimerExtension:
     """Runs each timer function when it is due, never two runs of one at a time."""
 
-    def __init__(
-        self, functions: Sequence[Function], invoker: Invoker, connections: Connections, host_id: str
-    ) -> None:
+    def __init__(self, functions: Sequence[Function], invoker: Invoker, connections: Connections, host_id: str) -> None:
         states = TimerStates(connections, host_id) if connections.has(DEFAULT) else None
         self._timers = [
             Timer(function, _schedule(function), invoker, states)
@@ -106,11 +105,14 @@ class Timer:
         while True:
             begun = datetime.now(UTC)
             due = self._schedule.after(begun)
-            state = {"Last": state.get("Last", begun.isoformat()), "Next": due.isoformat(), "LastUpdated": begun.isoformat()}
+            state = {
+                "Last": state.get("Last", begun.isoformat()),
+                "Next": due.isoformat(),
+                "LastUpdated": begun.isoformat(),
+            }
             if self._states:
                 await self._states.write(self._function.name, state)
-            while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
-                await asyncio.sleep(min(left, 3600))  # in steps, so that a changed system clock is noticed
+            await _until(due)
             state["Last"] = due.isoformat()
             await self._fire(state, past_due=False)
 
@@ -136,10 +138,19 @@ class Timer:
         return self._schedule.after(first) - first < MONITORED
 
 
+async def _until(moment: datetime) -> None:
+    """Wait, in steps, so that a changed system clock is noticed."""
+    while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110 - nothing sets the time
+        await asyncio.sleep(min(left, LONGEST_SLEEP))
+
+
 def _schedule(function: Function) -> Schedule:
     where = f"function {function.name!r}"
     schedule = parse_schedule(resolve(function.trigger.text("schedule"), os.environ, where), os.environ, where)
-    schedule.after(datetime.now(UTC))
+    try:
+        schedule.after(datetime.now(UTC))
+    except ValueError as fault:
+        raise HostError(f"{where}: the timer's schedule is wrong: {fault}") from None
     return schedule
 
 

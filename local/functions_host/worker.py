@@ -49,10 +49,15 @@ class FunctionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a trigger passes to a function. `inputs` are by binding name, `metadata` is the trigger's."""
+    """What a trigger passes to a function.
+
+    `inputs` are by binding name, `metadata` is what the function is told of its trigger, `values` what else binding expressions
+    may name.
+    """
 
     inputs: Mapping[str, TypedData]
     metadata: Mapping[str, TypedData] = field(default_factory=dict)
+    values: Mapping[str, TypedData] = field(default_factory=dict)
     trace: TraceContext = field(default_factory=TraceContext)
     retry: RetryContext = field(default_factory=RetryContext)
     invocation_id: str = field(default_factory=lambda: str(uuid.uuid4()))

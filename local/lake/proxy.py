@@ -51,7 +51,8 @@ class LakeProxy:
         self._dispatcher = dispatcher
         self._endpoint = endpoint
         self._forwarder = Forwarder(upstream)
-        self._azurite = BlobServiceClient.from_connection_string(connection_string)
+        # Without the SDK's patient retries: a client waits, and retries itself; what was missed is settled.
+        self._azurite = BlobServiceClient.from_connection_string(connection_string, retry_total=0)
         self._recorder = Recorder(self._azurite, store, dispatcher, endpoint, watched)
         self._under_way: set[asyncio.Task[web.StreamResponse]] = set()
         self._handlers: dict[str, Handler] = {

@@ -6,7 +6,8 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -35,8 +36,8 @@ class ChatModel(Protocol):
     name: str
     description: str
 
-    def reply(self, request: ChatRequest) -> AsyncIterator[str]:
-        """Yield the answer in pieces."""
+    def reply(self, request: ChatRequest) -> AsyncGenerator[str]:
+        """Yield the answer in pieces, a token each."""
 
 
 class ExtractiveChat:
@@ -48,7 +49,7 @@ class ExtractiveChat:
     def __init__(self, model: MiniLM) -> None:
         self._model = model
 
-    async def reply(self, request: ChatRequest) -> AsyncIterator[str]:
+    async def reply(self, request: ChatRequest) -> AsyncGenerator[str]:
         """Yield the answer word by word, as a language model would."""
         text = await asyncio.to_thread(self._answer, request)
         for position, word in enumerate(text.split(" ")):
@@ -110,7 +111,10 @@ class ModelService:
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
 
     async def _health(self, request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "chat": self._chat.name, "embeddings": MODEL})
+        computed = self._embedder.computed
+        return web.json_response(
+            {"status": "ok", "chat": self._chat.name, "embeddings": MODEL, "vectors_computed": computed}
+        )
 
     async def _models(self, request: web.Request) -> web.Response:
         about = {self._chat.name: self._chat.description, MODEL: "all-MiniLM-L6-v2, int8, 384 dimensions"}
@@ -136,27 +140,22 @@ class ModelService:
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         asked = chat_request(json_object(await request.read()), self._chat.name)
-        pieces = bounded(self._chat.reply(asked), asked)
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": self._chat.name}
-        prompt = sum(self._embedder.count(text) for _, text in asked.messages)
-        if asked.stream:
-            return await self._stream(request, asked, pieces, head, prompt)
-        text, reason = "", "stop"
-        async for piece, finish in pieces:
-            text += piece
-            reason = finish or reason
+        # Closing the source at once, whatever ends this block, stops a model whose reader went away.
+        async with aclosing(self._chat.reply(asked)) as source:
+            if asked.stream:
+                return await self._stream(request, asked, source, head)
+            text, tokens, reason = "", 0, "stop"
+            async for piece, finish in bounded(source, asked):
+                text, tokens = text + piece, tokens + bool(piece)
+                reason = finish or reason
         message = {"role": "assistant", "content": text, "refusal": None}
         choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
-        usage = self._usage(prompt, text)
+        usage = self._usage(asked, tokens)
         return web.json_response({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
 
     async def _stream(
-        self,
-        request: web.Request,
-        asked: ChatRequest,
-        pieces: AsyncIterator[tuple[str, str | None]],
-        head: dict[str, Any],
-        prompt: int,
+        self, request: web.Request, asked: ChatRequest, source: AsyncIterator[str], head: dict[str, Any]
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         await response.prepare(request)
@@ -166,36 +165,50 @@ class ModelService:
             await _event(response, {**head, "object": "chat.completion.chunk", "choices": [choice]})
 
         await send({"role": "assistant", "content": ""})
-        text, reason = "", "stop"
-        async for piece, finish in pieces:
-            text += piece
+        tokens, reason = 0, "stop"
+        async for piece, finish in bounded(source, asked):
             reason = finish or reason
-            await send({"content": piece})
+            if piece:
+                tokens += 1
+                await send({"content": piece})
         await send({}, reason)
         if asked.include_usage:
-            usage = self._usage(prompt, text)
+            usage = self._usage(asked, tokens)
             await _event(response, {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")
         return response
 
-    def _usage(self, prompt: int, text: str) -> dict[str, int]:
-        completion = self._embedder.count(text)
+    def _usage(self, asked: ChatRequest, completion: int) -> dict[str, int]:
+        prompt = sum(self._embedder.count(text) for _, text in asked.messages)
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 async def bounded(pieces: AsyncIterator[str], asked: ChatRequest) -> AsyncIterator[tuple[str, str | None]]:
-    """Yield pieces within the request's bounds; the second part is why the answer ended early, if it did."""
-    text, count = "", 0
+    """Yield pieces within the request's bounds; the second part is why the answer ended early, if it did.
+
+    What may be the beginning of a stop sequence is held back until it is decided.
+    """
+    held, count = "", 0
     async for piece in pieces:
-        found = [position for stop in asked.stop if (position := (text + piece).find(stop)) >= 0]
+        held, count = held + piece, count + 1
+        found = [position for stop in asked.stop if (position := held.find(stop)) >= 0]
         if found:
-            yield (text + piece)[len(text) : min(found)], "stop"
+            yield held[: min(found)], "stop"
             return
-        text, count = text + piece, count + 1
-        yield piece, None
+        decided = len(held) - _undecided(held, asked.stop)
+        yield held[:decided], None
+        held = held[decided:]
         if asked.max_tokens is not None and count >= asked.max_tokens:
-            yield "", "length"
+            yield held, "length"
             return
+    if held:
+        yield held, None
+
+
+def _undecided(text: str, stops: tuple[str, ...]) -> int:
+    """Return the length of the longest end of the text that begins a stop sequence."""
+    lengths = (length for stop in stops for length in range(1, len(stop)) if text.endswith(stop[:length]))
+    return max(lengths, default=0)
 
 
 async def _event(response: web.StreamResponse, value: dict[str, Any]) -> None:

@@ -39,6 +39,7 @@ class MiniLM:
         self._first, self._last = vocabulary["[CLS]"], vocabulary["[SEP]"]
         self._cache: OrderedDict[str, Vector] = OrderedDict()
         self._turn = Lock()
+        self.computed = 0  # vectors computed since the start, repeats not counted
 
     def count(self, text: str) -> int:
         """Return the number of word pieces in the text."""
@@ -54,6 +55,7 @@ class MiniLM:
                 self._cache.move_to_end(text)
                 return self._cache[text]
             vector = self._embed(text)
+            self.computed += 1
             self._cache[text] = vector
             if len(self._cache) > CACHED:
                 self._cache.popitem(last=False)

@@ -1,7 +1,7 @@
 """The default chat model: it quotes. The passages' sentences are ranked against the question; the best are the answer.
 
-It writes nothing of its own, so it is fast, deterministic and honest about what it is. It stands in for a language model,
-and its name says so.
+It writes nothing of its own, so it is fast, deterministic and honest about what it is. It stands in for a language
+model, and its name says so.
 """
 
 import math
@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -22,84 +23,29 @@ ONLY_QUOTES = "This local model only quotes passages; it was given none."
 CANDIDATES = 32  # sentences compared by embedding, after a look at their words
 MOST = 3  # sentences in an answer
 CLOSE = 0.9  # a further sentence must score at least this share of the best one
-MIN_COSINE = 0.38  # below both bounds nothing in the passages answers the question
-MIN_OVERLAP = 0.5
+MIN_COSINE = 0.3  # below this the best sentence is about something else
+ENOUGH = 0.84  # cosine and overlap together, at least; between what answered and what did not in trials
+ENOUGH_UNNAMED = 1.2  # the same where a name or number of the question stands in no passage
+SURE = 0.68  # a cosine from which a strange name does not matter
 CONTEXT_WEIGHT = 0.5  # of a word that stands in the heading above, not in the sentence
+SPELLING = 0.8  # how like a word of the passages a name must be spelled
+SELF_CONTAINED = 4  # words with a meaning that make a question understandable without the one before it
+SALIENT = 12  # words taken over into a follow-up
+FRAGMENT = 0.1  # taken from what has no full stop: headings, items, cells
 RANK_WEIGHT = 0.08  # what retrieval thought of the passage
 
 _WORD = re.compile(r"[^\W_]+(?:[.,][0-9]+)*")
-_STOP = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "but",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "me",
-        "may",
-        "might",
-        "much",
-        "many",
-        "my",
-        "of",
-        "on",
-        "or",
-        "our",
-        "shall",
-        "should",
-        "so",
-        "than",
-        "that",
-        "the",
-        "their",
-        "there",
-        "they",
-        "this",
-        "to",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "whom",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-        "often",
-        "long",
-    ]
-)
+_STOP_WORDS = """
+    a an and are as at be been but by can could did do does for from had has have how i if in into is it its long
+    many may me might much my of often on or our s shall should so t than that the their there they this to was we
+    were what when where which who whom why will with would you your
+"""
+_STOP = frozenset(_STOP_WORDS.split())
 _FOLLOW_UP = re.compile(
-    r"\b(it|its|they|them|their|that|this|those|these|he|she|his|her|one)\b|^(and|what about)\b", re.I
+    r"\b(it|its|they|them|their|he|she|his|her)\b"
+    r"|\b(that|this|those|these|one)[?.,]*$"
+    r"|^(and|or|what about|how about)\b",
+    re.I,
 )
 
 
@@ -114,7 +60,7 @@ class _Scored:
 def answer(model: MiniLM, passages: Sequence[Passage], question: str) -> str:
     """Return the best sentences of the passages, each with its `[n]`, or a sentence that says there is none."""
     ranked = _rank(model, [sentence for passage in passages for sentence in sentences(passage)], question)
-    if not ranked or (ranked[0].cosine < MIN_COSINE and ranked[0].overlap < MIN_OVERLAP):
+    if not ranked or not _answers(ranked[0], passages, question):
         return NO_ANSWER
     chosen = [ranked[0]]
     for candidate in ranked[1:]:
@@ -125,15 +71,36 @@ def answer(model: MiniLM, passages: Sequence[Passage], question: str) -> str:
     return " ".join(f"{_ended(scored.sentence.text)} [{scored.sentence.n}]" for scored in chosen)
 
 
+def _answers(best: _Scored, passages: Sequence[Passage], question: str) -> bool:
+    """Whether the best sentence is near enough to the question; nearer where the passages lack what it names."""
+    known = {word for passage in passages for word in words(f"{passage.title} {passage.path} {passage.text}")}
+    strange = [name for name in _names(question) if not get_close_matches(name, known, 1, SPELLING)]
+    enough = ENOUGH_UNNAMED if strange and best.cosine < SURE else ENOUGH
+    return best.cosine >= MIN_COSINE and best.cosine + best.overlap >= enough
+
+
+def _names(question: str) -> list[str]:
+    """Return the names and numbers of a question: words with a digit, or with a capital that begins no sentence."""
+    found = list(_WORD.finditer(question))
+    named = [word[0] for word in found[1:] if word[0][0].isupper() or any(sign.isdigit() for sign in word[0])]
+    return [word for name in named for word in words(name)]
+
+
 def condense(messages: Sequence[tuple[str, str]]) -> str:
-    """Return the last question; a follow-up is preceded by the salient words of the question before it."""
-    questions = [text for role, text in messages if role == "user"]
-    last = questions[-1].strip()
-    if len(questions) < 2 or (len(words(last)) > 3 and not _FOLLOW_UP.search(last)):
-        return last
-    known = set(words(last))
-    salient = [word for word in dict.fromkeys(words(questions[-2])) if word not in known]
-    return " ".join([*salient, last])
+    """Return the last question; a follow-up is preceded by the salient words of what was asked before it."""
+    questions = [text.strip() for role, text in messages if role == "user"]
+    query = ""
+    for question in questions:
+        query = _standing_alone(question, query)
+    return query
+
+
+def _standing_alone(question: str, before: str) -> str:
+    if not before or (len(words(question)) >= SELF_CONTAINED and not _FOLLOW_UP.search(question)):
+        return question
+    known = set(words(question))
+    salient = [word for word in _WORD.findall(before) if (stems := words(word)) and not known & set(stems)]
+    return " ".join([*dict.fromkeys(salient[:SALIENT]), question])
 
 
 def words(text: str) -> list[str]:
@@ -142,8 +109,10 @@ def words(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    for ending in ("ing", "ed", "es", "s"):
-        if len(word) > len(ending) + 3 and word.endswith(ending):
+    if word.endswith("ies") and len(word) > 5:
+        return word[:-3] + "y"
+    for ending in ("ing", "ed", "es", "s", "e"):
+        if len(word) > len(ending) + 2 and word.endswith(ending) and not word.endswith("ss"):
             return word[: -len(ending)]
     return word
 
@@ -167,7 +136,8 @@ def _rank(model: MiniLM, found: Sequence[Sentence], question: str) -> list[_Scor
         bare = float(np.dot(target, model.embed(sentence.text)))
         placed = float(np.dot(target, model.embed(f"{sentence.context}: {sentence.text}")))
         cosine = max(bare, placed)
-        score = cosine + overlaps[i] + RANK_WEIGHT / sentence.n
+        whole_sentence = sentence.text.endswith((".", "!", "?"))
+        score = cosine + overlaps[i] + RANK_WEIGHT / sentence.n - (0.0 if whole_sentence else FRAGMENT)
         scored.append(_Scored(sentence, score, cosine, overlaps[i]))
     return sorted(scored, key=lambda item: -item.score)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class GgufChat:
         self.name = path.stem
         self._server: Any = xllamacpp.Server(parameters)
 
-    async def reply(self, request: ChatRequest) -> AsyncIterator[str]:
+    async def reply(self, request: ChatRequest) -> AsyncGenerator[str]:
         """Yield the answer as the model writes it. A consumer that stops stops the model at its next token."""
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[str | None] = asyncio.Queue()

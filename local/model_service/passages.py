@@ -4,24 +4,30 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 _PASSAGE = re.compile(r'<passage n="(\d+)"([^>]*)>\n(.*?)\n</passage>', re.DOTALL)
 _QUESTION = re.compile(r"<question>\n(.*?)\n</question>", re.DOTALL)
-_TITLE = re.compile(r'title=(?:"([^"]*)"|\'([^\']*)\')')
+_NAMED = re.compile(r'\b(title|heading|path)=(?:"([^"]*)"|\'([^\']*)\')')
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[*]*[A-ZÄÖÜÅ0-9])")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|No|Nr|Dr|Mr|Mrs|Ms|St|approx|ca|bzw|z\.B)\.$")
 _RULE = re.compile(r"^[\s|:+=-]*$")
-_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
+_ITEM = re.compile(r"^\s*(?:[-*+•▪◦·]|\d+[.)])\s+")
+_BROKEN = re.compile(r"(?<=[a-zäöüåß,])\n{2,}(?=[a-zäöüåß])")  # a page ended in the middle of a sentence
 _MARKUP = re.compile(r"[*_`]{1,3}(?=\S)(.+?)(?<=\S)[*_`]{1,3}|!?\[([^\]]*)\]\([^)]*\)")
+
+HEADING_CHARACTERS = 60  # a longer line without an end is a sentence that lacks its full stop
+LIST_CHARACTERS = 400  # a longer list is quoted by its items
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One passage of the prompt."""
+    """One passage of the prompt; `title` is what stands above it: its document's title, and its heading where given."""
 
     n: int
     title: str
     text: str
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,49 +46,99 @@ def parse(prompt: str) -> tuple[tuple[Passage, ...], str] | None:
         return None
     passages = []
     for number, attributes, text in _PASSAGE.findall(prompt):
-        title = _TITLE.search(attributes)
-        shown = html.unescape(title[1] or title[2] or "") if title else ""
-        passages.append(Passage(int(number), shown, html.unescape(text)))
+        named = {found[1]: html.unescape(found[2] or found[3] or "") for found in _NAMED.finditer(attributes)}
+        title = f"{named.get('title', '')} {named.get('heading', '')}".strip()
+        passages.append(Passage(int(number), title, html.unescape(text), named.get("path", "")))
     return tuple(passages), html.unescape(question[1]).strip()
 
 
 def sentences(passage: Passage) -> Iterator[Sentence]:
-    """Yield what can be quoted of a passage: sentences, list items, and table rows spelled out with their headers."""
-    heading, lead, header = "", "", None
-    paragraph: list[str] = []
+    """Yield what can be quoted of a passage: sentences, list items, and table rows spelled out with their headers.
 
-    def flush() -> Iterator[Sentence]:
-        text = " ".join(paragraph)
-        paragraph.clear()
-        for sentence in split(text):
-            yield Sentence(passage.n, sentence, f"{passage.title} {heading}")
-
-    for line in passage.text.split("\n"):
-        bare = line.strip()
-        if bare.startswith("|"):
-            yield from flush()
-            cells = [plain(cell) for cell in bare.strip("|").split("|")]
-            if _RULE.match(bare):
-                continue
-            if header is None:
-                header = cells
-                continue
-            yield Sentence(passage.n, _row(header, cells), f"{passage.title} {heading} {lead}")
-            continue
-        header = None
-        if not bare or _RULE.match(bare):
-            lead = paragraph[-1] if paragraph else lead
-            yield from flush()
-        elif bare.startswith("#"):
-            yield from flush()
-            heading, lead = plain(bare.lstrip("# ")), ""
-        elif _ITEM.match(line):
-            lead = paragraph[-1] if paragraph and not _ITEM.match(paragraph[0]) else lead
-            yield from flush()
-            paragraph.append(plain(_ITEM.sub("", line)))
+    A line that only leads into a list is not quotable by itself; with a short list it is quoted as one sentence.
+    """
+    heading, lead = "", ""
+    for kind, lines in _blocks(_BROKEN.sub(" ", passage.text)):
+        context = f"{passage.title} {heading} {lead}".strip()
+        if kind == "heading" or (kind == "list" and len(lines) == 1 and _is_heading(lines[0])):
+            heading, lead = plain(lines[0].strip("# ")), ""
+        elif kind == "table":
+            for row in _rows(lines):
+                yield Sentence(passage.n, row, context)
+        elif kind == "list":
+            if lead.endswith(":") and len(lines) > 1 and len(lead) + sum(map(len, lines)) <= LIST_CHARACTERS:
+                listed = "; ".join(line.rstrip(".;,") for line in lines)
+                yield Sentence(passage.n, f"{lead} {listed}", f"{passage.title} {heading}".strip())
+            for line in lines:
+                for sentence in split(line):
+                    yield Sentence(passage.n, sentence, context)
         else:
-            paragraph.append(plain(bare))
-    yield from flush()
+            found = split(lines[0])
+            lead = found[-1] if found else ""
+            for sentence in found:
+                if not sentence.endswith(":"):
+                    yield Sentence(passage.n, sentence, f"{passage.title} {heading}".strip())
+
+
+def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the blocks of a text: heading, paragraph (each one line), list (one line an item) or table (its lines)."""
+    for kind, group in groupby(_lines(text), key=lambda line: line[0]):
+        lines = [line for _, line in group]
+        if kind == "text":
+            yield from (_paragraph(line) for line in lines)
+        elif kind == "heading":
+            yield from (("heading", [line]) for line in lines)
+        else:
+            yield kind, lines
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (kind, line) with paragraphs and items put on one line each; blank lines only separate."""
+    kind, held = "", ""
+    for line in [*text.split("\n"), ""]:
+        bare = line.strip()
+        starts = _kind(line)
+        if kind and (starts != "text" or not bare):
+            yield kind, plain(held)
+            kind, held = "", ""
+        if not bare or (_RULE.match(bare) and starts != "table"):
+            continue
+        if starts in ("heading", "table"):
+            yield starts, bare
+        elif starts == "list":
+            kind, held = "list", _ITEM.sub("", line)
+        else:
+            kind, held = kind or "text", f"{held} {bare}"
+
+
+def _kind(line: str) -> str:
+    bare = line.strip()
+    if bare.startswith("|"):
+        return "table"
+    if bare.startswith("#"):
+        return "heading"
+    return "list" if _ITEM.match(line) else "text"
+
+
+def _paragraph(line: str) -> tuple[str, list[str]]:
+    return ("heading" if _is_heading(line) else "paragraph"), [line]
+
+
+def _is_heading(line: str) -> bool:
+    """A short line without an end, standing alone, is a heading: extractors do not always mark them."""
+    return len(line) <= HEADING_CHARACTERS and not line.endswith((".", "!", "?", ":", ";", ","))
+
+
+def _rows(lines: list[str]) -> Iterator[str]:
+    header: list[str] | None = None
+    for line in lines:
+        cells = [plain(cell) for cell in line.strip("|").split("|")]
+        if _RULE.match(line):
+            continue
+        if header is None:
+            header = cells
+        else:
+            yield _row(header, cells)
 
 
 def split(text: str) -> list[str]:

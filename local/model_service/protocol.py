@@ -7,6 +7,7 @@ from typing import Any
 MAX_INPUTS = 2_048  # inputs of one embeddings request, as the service has it
 MAX_INPUT_TOKENS = 8_191  # tokens of one input
 MAX_REQUEST_TOKENS = 300_000  # tokens of one request
+MAX_STOPS = 4  # stop sequences of one chat request
 
 _EMBEDDING_FIELDS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 _CHAT_FIELDS = frozenset(
@@ -29,6 +30,8 @@ _CHAT_FIELDS = frozenset(
         "metadata",
     ]
 )
+# Bounds of the sampling parameters, both inclusive.
+_RANGES = {"temperature": (0, 2), "top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)}
 
 
 class ApiError(Exception):
@@ -116,21 +119,60 @@ def chat_request(value: dict[str, Any], model: str) -> ChatRequest:
         raise _no_model(value.get("model"), model)
     if value.get("n") not in (None, 1):
         raise ApiError(400, "Only n = 1 is supported here.", "n")
+    for name, (low, high) in _RANGES.items():
+        number = value.get(name)
+        if number is not None and (not isinstance(number, int | float) or not low <= number <= high):
+            raise ApiError(400, f"{name!r} must be a number from {low} to {high}, not {number!r}.", name)
     messages = value.get("messages")
     if not isinstance(messages, list) or not messages:
         raise ApiError(400, "'messages' must be a list with at least one message.", "messages")
-    stop = value.get("stop") or []
-    most = value.get("max_completion_tokens", value.get("max_tokens"))
-    if most is not None and (not isinstance(most, int) or most < 1):
-        raise ApiError(400, f"max_completion_tokens must be a positive integer, not {most!r}.", "max_completion_tokens")
     return ChatRequest(
         model=model,
         messages=tuple(_message(item, position) for position, item in enumerate(messages)),
-        stream=bool(value.get("stream")),
-        include_usage=bool((value.get("stream_options") or {}).get("include_usage")),
-        max_tokens=most,
-        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        stream=_flag(value, "stream"),
+        include_usage=_include_usage(value),
+        max_tokens=_max_tokens(value),
+        stop=_stops(value),
     )
+
+
+def _flag(value: dict[str, Any], name: str) -> bool:
+    given = value.get(name)
+    if given is not None and not isinstance(given, bool):
+        raise ApiError(400, f"{name!r} must be true or false, not {given!r}.", name)
+    return bool(given)
+
+
+def _include_usage(value: dict[str, Any]) -> bool:
+    options = value.get("stream_options")
+    if options is None:
+        return False
+    if not isinstance(options, dict) or set(options) - {"include_usage"}:
+        raise ApiError(400, "'stream_options' supports only {'include_usage': true or false} here.", "stream_options")
+    if not value.get("stream"):
+        raise ApiError(400, "'stream_options' is only allowed when 'stream' is true.", "stream_options")
+    return _flag(options, "include_usage")
+
+
+def _max_tokens(value: dict[str, Any]) -> int | None:
+    for name in ("max_completion_tokens", "max_tokens"):
+        most = value.get(name)
+        if most is None:
+            continue
+        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+            raise ApiError(400, f"{name!r} must be a positive integer, not {most!r}.", name)
+        return most
+    return None
+
+
+def _stops(value: dict[str, Any]) -> tuple[str, ...]:
+    stop = value.get("stop")
+    if stop is None:
+        return ()
+    stops = [stop] if isinstance(stop, str) else stop
+    if not isinstance(stops, list) or len(stops) > MAX_STOPS or not all(isinstance(one, str) and one for one in stops):
+        raise ApiError(400, f"'stop' must be a text or a list of up to {MAX_STOPS}, none of them empty.", "stop")
+    return tuple(stops)
 
 
 def _message(item: Any, position: int) -> tuple[str, str]:

@@ -11,7 +11,7 @@ What differs from the base class, and why:
 
 import itertools
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,11 +21,14 @@ import grpc
 from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 from durabletask.testing.in_memory_backend import ActivityWorkItem, OrchestrationInstance
+from google.protobuf import wrappers_pb2
 
 from local.functions_host.durable.clock import Clock
+from local.functions_host.durable.entity_history import as_stored
 from local.functions_host.durable.entity_locks import EntityBackend
 from local.functions_host.durable.events import answers, date, execution_started, failure, moment, now, stamp, text
 from local.functions_host.durable.grpc_context import IN_PROCESS
+from local.functions_host.durable.status import NAMES
 
 MAX_HISTORY = 10_000_000  # the base class would end an instance at 10,000 events
 MESSAGE_BYTES = 2**31 - 1
@@ -62,7 +65,7 @@ class DurableBackend(EntityBackend):
     def __init__(self, clock: Clock, orchestrators: frozenset[str], reuse_any_state: bool, version: str | None) -> None:
         super().__init__(clock, MAX_HISTORY)
         self._orchestrators = orchestrators  # names in lower case
-        self._reusable = list(pb.OrchestrationStatus.values()) if reuse_any_state else list(ENDED)
+        self._reusable = list(NAMES) if reuse_any_state else list(ENDED)
         self._version = version
         self._counter = itertools.count(1)
         self._executions: dict[str, int] = {}
@@ -87,7 +90,9 @@ class DurableBackend(EntityBackend):
         self._server = server
         return f"127.0.0.1:{self._port}"
 
-    def StartInstance(self, request: pb.CreateInstanceRequest, context: grpc.ServicerContext) -> pb.CreateInstanceResponse:
+    def StartInstance(
+        self, request: pb.CreateInstanceRequest, context: grpc.ServicerContext
+    ) -> pb.CreateInstanceResponse:
         """Create an instance, now or in the future."""
         if request.name.lower() not in self._orchestrators:
             context.abort(
@@ -126,7 +131,9 @@ class DurableBackend(EntityBackend):
             self._terminate_instance_internal(request.instanceId, output, request.recursive)
         return pb.TerminateResponse()
 
-    def PurgeInstances(self, request: pb.PurgeInstancesRequest, context: grpc.ServicerContext) -> pb.PurgeInstancesResponse:
+    def PurgeInstances(
+        self, request: pb.PurgeInstancesRequest, context: grpc.ServicerContext
+    ) -> pb.PurgeInstancesResponse:
         """Forget ended instances, one, several or by filter; and entities by their id."""
         with self._lock:
             names = [request.instanceId] if request.instanceId else list(request.instanceBatch.instanceIds)
@@ -137,9 +144,7 @@ class DurableBackend(EntityBackend):
                     self._forget(name)
                 return response
             count = sum(self._purge(name, request.recursive) for name in names)
-        return pb.PurgeInstancesResponse(
-            deletedInstanceCount=count, isComplete=helpers.wrappers_pb2.BoolValue(value=True)
-        )
+        return pb.PurgeInstancesResponse(deletedInstanceCount=count, isComplete=wrappers_pb2.BoolValue(value=True))
 
     def RestartInstance(
         self, request: pb.RestartInstanceRequest, context: grpc.ServicerContext
@@ -151,13 +156,22 @@ class DurableBackend(EntityBackend):
                 self._parents.pop(request.instanceId, None)
             return super().RestartInstance(request, context)
 
-    def QueryInstances(self, request: pb.QueryInstancesRequest, context: grpc.ServicerContext) -> pb.QueryInstancesResponse:
+    def QueryInstances(
+        self, request: pb.QueryInstancesRequest, context: grpc.ServicerContext
+    ) -> pb.QueryInstancesResponse:
         """List instances."""
         response = super().QueryInstances(request, context)
         with self._lock:
             for state in response.orchestrationState:
                 self._complete_state(state)
         return response
+
+    def StreamInstanceHistory(
+        self, request: pb.StreamInstanceHistoryRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.HistoryChunk]:
+        """Return an instance's history as Azure shows it."""
+        for chunk in super().StreamInstanceHistory(request, context):
+            yield pb.HistoryChunk(events=[as_stored(event) for event in chunk.events])
 
     # ---- work for the dispatcher -----------------------------------------------------------------------------------
 
@@ -285,7 +299,9 @@ class DurableBackend(EntityBackend):
 
     def _process_schedule_task_action(self, instance: OrchestrationInstance, action: pb.OrchestratorAction) -> None:
         asked = action.scheduleTask
-        event = helpers.new_task_scheduled_event(action.id, asked.name, asked.input.value if asked.HasField("input") else None)
+        event = helpers.new_task_scheduled_event(
+            action.id, asked.name, asked.input.value if asked.HasField("input") else None
+        )
         instance.history.append(event)
         trace = asked.parentTraceContext if asked.HasField("parentTraceContext") else None
         if trace is None:
@@ -309,9 +325,7 @@ class DurableBackend(EntityBackend):
         fire_at = moment(action.createTimer.fireAt)
         instance.history.append(helpers.new_timer_created_event(action.id, fire_at))
         name, execution = instance.instance_id, self._executions[instance.instance_id]
-        event = pb.HistoryEvent(
-            eventId=-1, timerFired=pb.TimerFiredEvent(fireAt=stamp(fire_at), timerId=action.id)
-        )
+        event = pb.HistoryEvent(eventId=-1, timerFired=pb.TimerFiredEvent(fireAt=stamp(fire_at), timerId=action.id))
         self.clock.at(fire_at, lambda: self._answer(name, execution, event))
 
     def _process_create_sub_orchestration_action(
@@ -425,7 +439,8 @@ class DurableBackend(EntityBackend):
             event = helpers.new_sub_orchestration_completed_event(link.task_id, child.output)
         else:
             details = child.failure_details or failure(
-                "OrchestrationTerminated", f"Sub-orchestration '{child.instance_id}' was terminated: {child.output or ''}"
+                "OrchestrationTerminated",
+                f"Sub-orchestration '{child.instance_id}' was terminated: {child.output or ''}",
             )
             event = _sub_failed(link.task_id, details)
         self._answer(link.instance_id, link.execution, event)

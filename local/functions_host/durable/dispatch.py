@@ -34,7 +34,7 @@ class Dispatcher:
             kind: {name_of(function).lower(): function for function in functions if function.trigger.type == kind}
             for kind in ("orchestrationTrigger", "activityTrigger", "entityTrigger")
         }
-        self._running = {kind: 0 for kind in self._functions}
+        self._running = dict.fromkeys(self._functions, 0)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -89,7 +89,7 @@ class Dispatcher:
             self._tasks.discard(done)
             self._running[kind] -= 1
             if not done.cancelled() and done.exception() is not None:
-                logger.error("durable work failed in the host", exc_info=done.exception())
+                logger.error("durable work was lost in the host", exc_info=done.exception())
             if not done.cancelled():
                 self._drain()
 
@@ -109,7 +109,9 @@ class Dispatcher:
             result = await self._invoker.call(function, TypedData(string=given), Call({}, trace=trace_of(trace)))
             response.ParseFromString(base64.b64decode(str(result.value.value() if result.value else "")))
         except FunctionFailed as failed:
-            action = helpers.new_complete_orchestration_action(-1, pb.ORCHESTRATION_STATUS_FAILED, "", details_of(failed))
+            action = helpers.new_complete_orchestration_action(
+                -1, pb.ORCHESTRATION_STATUS_FAILED, "", details_of(failed)
+            )
             response.actions.append(action)
         response.completionToken = item.completionToken
         self._backend.complete_orchestration(response)
@@ -123,7 +125,7 @@ class Dispatcher:
         trigger = TypedData(json=work.input if work.input is not None else "null")
         metadata = {"instanceId": TypedData(json=f'"{work.instance_id}"')}
         try:
-            result = await self._invoker.call(function, trigger, Call({}, metadata, trace_of(work.trace)))
+            result = await self._invoker.call(function, trigger, Call({}, metadata, trace=trace_of(work.trace)))
         except FunctionFailed as failed:
             self._backend.complete_activity(work, None, details_of(failed))
             return

@@ -60,13 +60,15 @@ class EntityBackend(InMemoryOrchestrationBackend):
                     entity.locked_by = None
                     self._enqueue_entity(entity.instance_id)
             if held:
-                self._try_grant_pending_locks()
+                self._try_grant_pending_locks()  # type: ignore[no-untyped-call]
 
-    def CompleteEntityTask(self, request: pb.EntityBatchResult, context: grpc.ServicerContext) -> pb.CompleteTaskResponse:
+    def CompleteEntityTask(
+        self, request: pb.EntityBatchResult, context: grpc.ServicerContext
+    ) -> pb.CompleteTaskResponse:
         """Commit a batch; a lock that waited for its end may be granted now."""
         with self._lock:
             response = super().CompleteEntityTask(request, context)
-            self._try_grant_pending_locks()
+            self._try_grant_pending_locks()  # type: ignore[no-untyped-call]
         return response
 
     def GetEntity(self, request: pb.GetEntityRequest, context: grpc.ServicerContext) -> pb.GetEntityResponse:
@@ -77,7 +79,9 @@ class EntityBackend(InMemoryOrchestrationBackend):
                 return pb.GetEntityResponse(exists=False)
             return super().GetEntity(request, context)
 
-    def QueryEntities(self, request: pb.QueryEntitiesRequest, context: grpc.ServicerContext) -> pb.QueryEntitiesResponse:
+    def QueryEntities(
+        self, request: pb.QueryEntitiesRequest, context: grpc.ServicerContext
+    ) -> pb.QueryEntitiesResponse:
         """Return entities; those without a state only when transient ones are asked for."""
         with self._lock:
             everything = self._entities
@@ -104,7 +108,7 @@ class EntityBackend(InMemoryOrchestrationBackend):
                     entity.locked_by = None
                     released += 1
                     self._enqueue_entity(entity.instance_id)
-                self._try_grant_pending_locks()
+                self._try_grant_pending_locks()  # type: ignore[no-untyped-call]
             if request.removeEmptyEntities:
                 for name in [name for name, entity in self._entities.items() if self._empty(entity)]:
                     del self._entities[name]

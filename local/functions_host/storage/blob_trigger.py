@@ -1,7 +1,7 @@
 """The blob trigger as Event Grid drives it.
 
-Events arrive at a webhook. Each is put on a queue of the host's before it is acknowledged, so that an accepted event survives a
-crash; a processor takes them from there and runs the function, five times at most.
+Events arrive at a webhook. Each is put on a queue of the host's before it is acknowledged, so that an accepted event
+survives a crash; a processor takes them from there and runs the function, five times at most.
 """
 
 import json
@@ -156,7 +156,7 @@ def _blob_function(function: Function, environ: Mapping[str, str]) -> BlobFuncti
     source = function.trigger.text("source", "LogsAndContainerScan")
     if source.lower() != "eventgrid":
         raise HostError(
-            f"{where}: the blob trigger {function.trigger.name!r} has source {source}; this host supports EventGrid only"
+            f"{where}: the blob trigger {function.trigger.name!r} has source {source}; only EventGrid is supported"
         )
     path = resolve(function.trigger.text("path"), environ, where)
     return BlobFunction(function, PathPattern(path, where), function.trigger.text("connection") or DEFAULT)

@@ -99,7 +99,9 @@ class QueueListener:
         self._running.discard(task)
         self._changed.set()
         if not task.cancelled() and task.exception() is not None:
-            logger.error("queue=%s a message is left to its next try", self._queue.queue_name, exc_info=task.exception())
+            logger.error(
+                "queue=%s a message is left to its next try", self._queue.queue_name, exc_info=task.exception()
+            )
 
     async def _work(self, message: QueueMessage) -> None:
         lease = asyncio.create_task(self._renew(message))

@@ -1,5 +1,7 @@
 """What several tests of the lake share."""
 
+import pytest
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
 
@@ -9,10 +11,16 @@ def put(container: ContainerClient, name: str, content: bytes | str) -> str:
     return version_id(reply.get_blob_properties().version_id)
 
 
-def version_id(value: str | None) -> str:
+def version_id(value: object) -> str:
     """Return a version id that must be there."""
+    assert isinstance(value, str)
     assert value
     return value
+
+
+def refusal(caught: pytest.ExceptionInfo[HttpResponseError]) -> tuple[int | None, str | None]:
+    """Return the status and the error code of what the service refused."""
+    return caught.value.status_code, getattr(caught.value, "error_code", None)
 
 
 def versions(container: ContainerClient, name: str = "") -> list[tuple[str, bool]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import BlobBlock, BlobServiceClient, ContainerClient
 from azure.storage.queue import QueueClient
 
 from local.azurite import Azurite, start_azurite
@@ -138,7 +138,7 @@ def test_which_writes_raise_events(lake: Lake, receiver: Receiver) -> None:
         blob.start_copy_from_url(f"{blob.url}?versionid={first}")
         blocks = documents.get_blob_client("blocks")
         blocks.stage_block("MDA=", b"x")
-        blocks.commit_block_list(["MDA="])
+        blocks.commit_block_list([BlobBlock("MDA=")])
         with BlobServiceClient.from_connection_string(lake_connection(lake.service.url)) as service:
             other = service.create_container("unwatched")
             put(other, "u", b"1")
@@ -146,7 +146,8 @@ def test_which_writes_raise_events(lake: Lake, receiver: Receiver) -> None:
         put(documents, "last", b"1")
     receiver.wait_for({"p", "blocks", "last"})
     eventually(lambda: len(receiver.events) >= 4)
-    assert sorted((event["data"]["api"], name) for event, name in zip(receiver.events, receiver.names(), strict=True)) == [
+    apis = [event["data"]["api"] for event in receiver.events]
+    assert sorted(zip(apis, receiver.names(), strict=True)) == [
         ("CopyBlob", "p"),
         ("PutBlob", "last"),
         ("PutBlob", "p"),
@@ -237,7 +238,7 @@ def test_nothing_is_lost_by_a_crash(lake: Lake, receiver: Receiver, queue: Queue
 def test_what_was_stored_but_not_recorded_is_healed(
     lake: Lake, receiver: Receiver, direct: ContainerClient, queue: QueueClient
 ) -> None:
-    """A write or deletion that reached the storage without a record of it gets its version and its event at the start."""
+    """A write or deletion that was stored but not recorded gets its version and its event at the start."""
     with lake.documents() as documents:
         first, kept = put(documents, "changed", b"1"), put(documents, "kept", b"1")
         put(documents, "deleted", b"1")

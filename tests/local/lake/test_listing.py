@@ -1,10 +1,12 @@
 """Listings with versions, and what no listing shows."""
 
+from collections.abc import Callable
+
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
 
-from tests.local.lake.support import put, versions
+from tests.local.lake.support import put, refusal, versions
 
 
 def test_order_of_versions(container: ContainerClient) -> None:
@@ -51,7 +53,8 @@ def test_properties_in_the_listing(container: ContainerClient) -> None:
     blob.upload_blob(b"", overwrite=True)
     first, second = container.list_blobs(include=["versions", "metadata"])
     assert (first.size, first.etag, first.last_modified) == (5, was.etag.strip('"'), was.last_modified)
-    assert (first.metadata, second.metadata) == ({"n": "1"}, None)
+    assert first.metadata == {"n": "1"}
+    assert not second.metadata
     assert first.content_settings.content_type == settings.content_type
     assert first.content_settings.content_language == "en"
     assert (first.is_current_version, second.is_current_version, second.size) == (None, True, 0)
@@ -72,7 +75,7 @@ def test_missing_container(service: BlobServiceClient) -> None:
     """A container that is not there is not an empty one."""
     with pytest.raises(ResourceNotFoundError) as missing:
         versions(service.get_container_client("not-there"))
-    assert missing.value.error_code == "ContainerNotFound"
+    assert refusal(missing)[1] == "ContainerNotFound"
 
 
 def test_hidden_container_is_not_listed(service: BlobServiceClient, container: ContainerClient) -> None:
@@ -89,7 +92,7 @@ def test_hidden_container_is_out_of_reach(service: BlobServiceClient, container:
     """The hidden container can be neither read, written, copied from nor deleted."""
     hidden = service.get_container_client("lake-versions")
     target = container.get_blob_client("t")
-    attempts = [
+    attempts: list[Callable[[], object]] = [
         lambda: list(hidden.list_blobs()),
         lambda: hidden.upload_blob("x", b"1"),
         lambda: hidden.get_container_properties(),
@@ -99,7 +102,7 @@ def test_hidden_container_is_out_of_reach(service: BlobServiceClient, container:
     for attempt in attempts:
         with pytest.raises(HttpResponseError) as refused:
             attempt()
-        assert (refused.value.status_code, refused.value.error_code) == (403, "AuthorizationFailure")
+        assert refusal(refused) == (403, "AuthorizationFailure")
 
 
 def test_copy_source_in_the_listing_stays_hidden(container: ContainerClient) -> None:

@@ -1,0 +1,43 @@
+"""Hosts shared by the tests of a module."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.azurite import Azurite
+from tests.local.functions_host.hosting import APPS, Host, running
+
+
+@pytest.fixture(scope="module")
+def host_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of a module's host."""
+    return tmp_path_factory.mktemp("host") / "host.log"
+
+
+@pytest.fixture(scope="module")
+def classic(host_log: Path) -> Iterator[Host]:
+    """A host with functions that take and give whole requests and responses."""
+    with running(APPS / "classic", host_log, {"FROM_BOTH": "environment"}) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def streaming(host_log: Path) -> Iterator[Host]:
+    """A host with functions that stream."""
+    with running(APPS / "streaming", host_log) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def durable(host_log: Path) -> Iterator[Host]:
+    """A host with orchestrations and entities."""
+    with running(APPS / "durable", host_log) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def storage(azurite: Azurite, host_log: Path) -> Iterator[Host]:
+    """A host with queue and blob triggers."""
+    with running(APPS / "storage", host_log, {"AzureWebJobsStorage": azurite.connection_string}) as host:
+        yield host
