@@ -93,6 +93,7 @@ def indexed_chunks(
                 id=chunk_key(document_key, digest, seen[digest]),
                 document_id=document_key,
                 path=document.path,
+                name=title_from_path(document.path),
                 title=record.title or title_from_path(document.path),
                 heading=chunk.heading,
                 content=chunk.text,

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from local.functions_host.constraints import parse_constraint
 from local.functions_host.model import HostError
 
-PARAMETER = re.compile(r"\{(?P<star>\*{0,2})(?P<name>[^{}:=?*]+)(?P<rest>(?:[^{}]|\{[^{}]*\})*)\}")
+PARAMETER = re.compile(r"\{(?P<star>\*{0,2})(?P<name>[^{}:=?*]+)(?P<rest>(?:[^{}]|\{\{[^{}]*\}\}|\{[^{}]*\})*)\}")
 type Check = Callable[[str], bool]
 
 
@@ -124,7 +124,8 @@ def _segment(segment: str, parameters: dict[str, Parameter], where: str, last: b
         if parameter.catch_all:
             pattern += re.escape(literal) + f"(?P<{group}>.*)"
         elif parameter.optional and literal.endswith(".") and position:
-            pattern += re.escape(literal[:-1]) + rf"(?:\.(?P<{group}>[^/]+))?"  # {name}.{extension?}
+            # {name}.{extension?}: the name takes all but what follows the last dot
+            pattern = pattern.removesuffix("+)") + "+?)" + re.escape(literal[:-1]) + rf"(?:\.(?P<{group}>[^/.]+))?"
         else:
             pattern += re.escape(literal) + f"(?P<{group}>[^/]+)"
         position = found.end()

@@ -18,7 +18,6 @@ from local.functions_host.storage.connections import Connections
 from local.functions_host.storage.listener import QueueListener
 from local.functions_host.storage.queue_trigger import QueueOutput, listen_to_queue
 
-
 HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
 
 

@@ -1,7 +1,7 @@
 """Microsoft's worker library, run in a thread of its own.
 
-The library indexes the app and invokes its functions. Its event loop is not the host's: a function that blocks the loop it runs on
-holds up other functions, as it does in Azure, but never the host's HTTP server, queue leases or timers.
+The library indexes the app and invokes its functions. Its event loop is not the host's: a function that blocks the loop
+it runs on holds up other functions, as it does in Azure, but never the host's HTTP server, queue leases or timers.
 """
 
 import asyncio

@@ -32,15 +32,21 @@ SPELLING = 0.8  # how like a word of the passages a name must be spelled
 SELF_CONTAINED = 4  # words with a meaning that make a question understandable without the one before it
 SALIENT = 12  # words taken over into a follow-up
 FRAGMENT = 0.1  # taken from what has no full stop: headings, items, cells
+AMOUNT = 0.15  # given to what has a number, where the question asks for one
 RANK_WEIGHT = 0.08  # what retrieval thought of the passage
 
 _WORD = re.compile(r"[^\W_]+(?:[.,][0-9]+)*")
 _STOP_WORDS = """
-    a an and are as at be been but by can could did do does for from had has have how i if in into is it its long
-    many may me might much my of often on or our s shall should so t than that the their there they this to was we
-    were what when where which who whom why will with would you your
+    a about an and are as at be been but by can could describe did do does explain for from give had has have how i
+    if in into is it its list long many may me might much my of often on or our please s shall should show so t tell
+    than that the their there they this to was we were what when where which who whom why will with would you your
 """
 _STOP = frozenset(_STOP_WORDS.split())
+_AMOUNT = re.compile(
+    r"\bhow (?:much|many|long|often|fast|soon|old|high|far|late|early|big|large)\b|\bwhen\b|\b(?:which|what) (?:year|day|date|time)\b"
+    r"|\b(?:cost|price|fee|rate|limit|deductible|co-?pay\w*|allowance|number|amount|maximum|minimum)s?\b",
+    re.I,
+)
 _FOLLOW_UP = re.compile(
     r"\b(it|its|they|them|their|he|she|his|her)\b"
     r"|\b(that|this|those|these|one)[?.,]*$"
@@ -130,14 +136,18 @@ def _rank(model: MiniLM, found: Sequence[Sentence], question: str) -> list[_Scor
     ]
     order = sorted(range(len(found)), key=lambda i: -overlaps[i])[:CANDIDATES]
     target = model.embed(question)
+    asks_amount = bool(_AMOUNT.search(question))
     scored = []
     for i in order:
         sentence = found[i]
         bare = float(np.dot(target, model.embed(sentence.text)))
         placed = float(np.dot(target, model.embed(f"{sentence.context}: {sentence.text}")))
         cosine = max(bare, placed)
-        whole_sentence = sentence.text.endswith((".", "!", "?"))
-        score = cosine + overlaps[i] + RANK_WEIGHT / sentence.n - (0.0 if whole_sentence else FRAGMENT)
+        score = cosine + overlaps[i] + RANK_WEIGHT / sentence.n
+        if asks_amount and any(sign.isdigit() for sign in sentence.text):
+            score += AMOUNT
+        if not sentence.text.endswith((".", "!", "?")):
+            score -= FRAGMENT
         scored.append(_Scored(sentence, score, cosine, overlaps[i]))
     return sorted(scored, key=lambda item: -item.score)
 

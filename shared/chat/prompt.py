@@ -7,6 +7,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from shared.chat.passages import Passage
 from shared.chat.protocol import Message
+from shared.index.schema import IndexedChunk
 
 ANSWER = """\
 You answer questions from the passages given with them, and from nothing else.
@@ -62,6 +63,12 @@ def _passage(passage: Passage) -> str:
     chunk = passage.chunk
     page = f' page="{chunk.page}"' if chunk.page else ""
     return (
-        f'<passage n="{passage.n}" title={quoteattr(chunk.title)} path={quoteattr(chunk.path)}{page}>\n'
+        f'<passage n="{passage.n}" title={quoteattr(_title(chunk))} path={quoteattr(chunk.path)}{page}>\n'
         f"{escape(chunk.content)}\n</passage>"
     )
+
+
+def _title(chunk: IndexedChunk) -> str:
+    """Return the title, with the file's name where that says more: many documents begin with the company's name."""
+    known = set(chunk.title.lower().split())
+    return chunk.title if set(chunk.name.lower().split()) <= known else f"{chunk.title}: {chunk.name}"

@@ -22,7 +22,9 @@ _KINDS: dict[str, Kind] = {
     "code_block": "code",
 }
 # Control characters, byte order marks and lone surrogates are no text, and JSON or XML downstream may refuse them.
-_DROPPED = dict.fromkeys([*(code for code in range(32) if chr(code) not in "\n\t"), 127, 0xFEFF, *range(0xD800, 0xE000)])
+_DROPPED = dict.fromkeys(
+    [*(code for code in range(32) if chr(code) not in "\n\t"), 127, 0xFEFF, *range(0xD800, 0xE000)]
+)
 _EMPHASIS = re.compile(r"[*_`]{1,3}(?=\S)(.+?)(?<=\S)[*_`]{1,3}")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 

@@ -30,6 +30,7 @@ SCALARS: tuple[str, ...] = (
     "id",
     "document_id",
     "path",
+    "name",
     "title",
     "heading",
     "content",
@@ -50,12 +51,13 @@ SCALARS: tuple[str, ...] = (
 class IndexedChunk:
     """One search document: a chunk of one version of one lake document.
 
-    `ordinal` counts from 0, `chunk_count` is the number of chunks of this version; `last_modified` is in UTC.
+    `name` is the file's name in words, so that a question can name it. `ordinal` counts from 0, `chunk_count` is the number of chunks of this version; `last_modified` is in UTC.
     """
 
     id: str
     document_id: str
     path: str
+    name: str
     title: str
     heading: str
     content: str
@@ -83,7 +85,7 @@ class IndexedChunk:
         known = {name: values.get(name) for name in SCALARS}
         known["allowed_groups"] = tuple(sorted(known["allowed_groups"] or ()))
         known["last_modified"] = datetime.fromisoformat(str(known["last_modified"]))
-        for name in ("title", "heading", "content", "version_id", "tags"):
+        for name in ("name", "title", "heading", "content", "version_id", "tags"):
             known[name] = known[name] or ""
         return cls(**known)  # type: ignore[arg-type]
 
@@ -95,6 +97,7 @@ def index_definition(name: str, dimensions: int) -> SearchIndex:
         SimpleField(name="id", type=text, key=True, filterable=True, sortable=True),
         SimpleField(name="document_id", type=text, filterable=True),
         SimpleField(name="path", type=text, filterable=True, sortable=True),
+        SearchableField(name="name", type=text, analyzer_name=ANALYZER),
         SearchableField(name="title", type=text, analyzer_name=ANALYZER),
         SearchableField(name="heading", type=text, analyzer_name=ANALYZER),
         SearchableField(name="content", type=text, analyzer_name=ANALYZER),

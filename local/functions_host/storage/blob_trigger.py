@@ -33,7 +33,8 @@ POISON = "webjobs-blobtrigger-poison"
 CREATED = "Microsoft.Storage.BlobCreated"
 SUBJECT = re.compile(r"/blobServices/default/containers/(?P<container>[^/]+)/blobs/(?P<blob>.+)")
 TRIES = 5
-LONGEST_DELAY = 8  # seconds before a failed event is tried again: 1, 2, 4, 8
+RETRY_SETTING = "FUNCTIONS_HOST_BLOB_RETRY_SECONDS"
+RETRY_SECONDS = 1.0  # before the second try; twice as long before each further one
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class BlobTrigger:
         self._invoker = invoker
         self._keys = keys
         degree = config.blob_parallelism
+        pause = float(environ.get(RETRY_SETTING) or RETRY_SECONDS)
         limits = Limits(
             batch=min(degree, 32),
             concurrency=degree,
@@ -70,7 +72,7 @@ class BlobTrigger:
             tries=TRIES,
             poll=config.queues.polling_interval,
             base64=True,
-            retry_delay=lambda tried: min(2 ** (tried - 1), LONGEST_DELAY),
+            retry_delay=lambda tried: pause * 2.0 ** (tried - 1),
         )
         where = "the blob trigger's queue"
         queue = connections.queue(DEFAULT, f"azure-webjobs-blobtrigger-{host_id}", where)

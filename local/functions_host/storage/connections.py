@@ -1,4 +1,4 @@
-"""Storage clients from app settings: a connection string in `NAME`, or addresses in `NAME__queueServiceUri` and such."""
+"""Storage clients from app settings: a connection string in `NAME`, or addresses in `NAME__queueServiceUri`."""
 
 from collections.abc import Mapping
 from typing import Any

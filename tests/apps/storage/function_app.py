@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import List  # noqa: UP035 - the worker library does not take list[str]
 
 import azure.functions as func
 import azurefunctions.extensions.bindings.blob as blob
@@ -38,7 +39,7 @@ async def forward(message: func.QueueMessage) -> str:
 
 @app.route("many")
 @app.queue_output(arg_name="out", queue_name="seen", connection=STORAGE)
-def many(req: func.HttpRequest, out: func.Out[list[str]]) -> func.HttpResponse:
+def many(req: func.HttpRequest, out: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006
     """Send two messages and answer."""
     out.set(["one", "two"])
     return func.HttpResponse("sent", status_code=201)

@@ -39,5 +39,7 @@ def durable(host_log: Path) -> Iterator[Host]:
 @pytest.fixture(scope="module")
 def storage(azurite: Azurite, host_log: Path) -> Iterator[Host]:
     """A host with queue and blob triggers."""
-    with running(APPS / "storage", host_log, {"AzureWebJobsStorage": azurite.connection_string}) as host:
+    # Tries follow each other at once: how long the pauses are is not tested.
+    settings = {"AzureWebJobsStorage": azurite.connection_string, "FUNCTIONS_HOST_BLOB_RETRY_SECONDS": "0"}
+    with running(APPS / "storage", host_log, settings) as host:
         yield host

@@ -67,7 +67,7 @@ def running(folder: Path, log: Path, settings: Mapping[str, str] | None = None) 
 
 
 def _until_ready(output: IO[str], log: Path) -> tuple[list[str], str]:
-    lines = []
+    lines: list[str] = []
     for line in output:
         if line.startswith("ready "):
             return lines, line.split()[1]

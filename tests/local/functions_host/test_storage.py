@@ -157,7 +157,7 @@ def test_only_what_matches_fires(storage: Host, queues: QueueServiceClient, blob
 def test_a_blob_that_fails_is_tried_five_times(
     storage: Host, queues: QueueServiceClient, blobs: BlobServiceClient
 ) -> None:
-    """With a growing pause between, then its event is put aside."""
+    """Then its event is put aside."""
     name = f"{uuid.uuid4().hex}.txt"
     blobs.get_blob_client("documents", name).upload_blob(b"fail")
     before = storage.log.read_text().count("function=text_blob result=failed")

@@ -52,6 +52,7 @@ def messages(question: str, *texts: str) -> list[ChatCompletionMessageParam]:
             id=f"k{n}",
             document_id="d",
             path=f"policies/{n}.md",
+            name="",
             title=f'Rules "{n}" & more',
             heading="",
             content=text,
