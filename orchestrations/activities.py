@@ -1,5 +1,4 @@
-"""The activities of a rebuild: each unpacks its input, calls one step in `shared.recovery.steps`, and packs the result.
-"""
+"""The activities of a rebuild: each unpacks its input, calls one step of `shared.recovery`, and packs the result."""
 
 from dataclasses import asdict
 from typing import Any

@@ -101,7 +101,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("EMBEDDING_DIMENSIONS", _count, None, "Length of the embedding vectors; the same in every region."),
     Setting("EMBEDDING_BATCH", _count, "64", "Texts in one embedding call (the service takes at most 2,048)."),
     Setting("EMBEDDING_CONCURRENCY", _count, "4", "Embedding calls under way at once in one process."),
-    Setting("CHUNK_TARGET_TOKENS", _count, "200", "Tokens a chunk aims at."),
+    Setting("CHUNK_TARGET_TOKENS", _count, "150", "Tokens a chunk aims at."),
     Setting("CHUNK_MAX_TOKENS", _count, "400", "Tokens a chunk never exceeds."),
     Setting("DOCUMENT_MAX_BYTES", _count, "104857600", "Larger documents are quarantined as too_large."),
     Setting("CHAT_PASSAGES", _count, "6", "Most passages that one answer is given."),

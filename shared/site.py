@@ -40,6 +40,8 @@ def asset(method: str, path: str, routes: Mapping[str, frozenset[str]], web: Pat
     if allowed:
         raise MethodNotAllowed(f"{method} /{path} is not possible; allowed: {', '.join(sorted(allowed))}", allowed)
     name = PAGES.get(path) or (path.removeprefix("web/") if path.startswith("web/") else "")
+    if "\0" in name:  # no file system has such a name, and some calls trip over it
+        raise NotFound("there is nothing at a path with a null character")
     file = (web / name).resolve()
     if not name or not file.is_relative_to(web.resolve()) or not file.is_file():
         raise NotFound(f"there is nothing at /{path}")

@@ -4,8 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from local.functions_host.host import run
-
 
 def main() -> int:
     """Run the host; returns the exit code."""
@@ -16,6 +14,8 @@ def main() -> int:
     options = parser.parse_args()
     if not 0 <= options.port <= 65535:
         parser.error(f"--port {options.port} is not a port")
+    from local.functions_host.host import run  # a wrong argument is reported before all that is loaded
+
     return run(Path.cwd(), options.port)
 
 

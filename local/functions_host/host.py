@@ -26,7 +26,6 @@ from local.functions_host.storage_extension import StorageExtension, host_id
 from local.functions_host.telemetry import start_telemetry
 from local.functions_host.timers import TimerExtension
 from local.functions_host.worker import AppFailed, Worker, detach_project
-from local.processes import die_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,6 @@ PROJECT = Path(local.__file__).parent.parent
 
 def run(folder: Path, port: int) -> int:
     """Run the app in a folder until SIGTERM or SIGINT. Returns the exit code: 0, or 1 when it cannot run."""
-    die_with_parent()
     try:
         load_local_settings(folder, os.environ)
         config = load_host_config(folder, os.environ)

@@ -40,7 +40,8 @@ class Invoker:
     async def call(self, function: Function, trigger: TypedData, call: Call | None = None) -> Result:
         """Invoke a function until its retry policy is exhausted. Raises FunctionFailed."""
         base = call or Call({})
-        policy = function.retry
+        # As in Azure, HTTP functions are not retried: their caller does that.
+        policy = function.retry if function.trigger.type != "httpTrigger" else None
         tried = 0
         while True:
             try:

@@ -51,8 +51,8 @@ class FunctionFailed(Exception):
 class Call:
     """What a trigger passes to a function.
 
-    `inputs` are by binding name, `metadata` is what the function is told of its trigger, `values` what else binding expressions
-    may name.
+    `inputs` are by binding name, `metadata` is what the function is told of its trigger, `values` what else binding
+    expressions may name.
     """
 
     inputs: Mapping[str, TypedData]

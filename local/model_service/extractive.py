@@ -43,7 +43,8 @@ _STOP_WORDS = """
 """
 _STOP = frozenset(_STOP_WORDS.split())
 _AMOUNT = re.compile(
-    r"\bhow (?:much|many|long|often|fast|soon|old|high|far|late|early|big|large)\b|\bwhen\b|\b(?:which|what) (?:year|day|date|time)\b"
+    r"\bhow (?:much|many|long|often|fast|soon|old|high|far|late|early|big|large)\b"
+    r"|\bwhen\b|\b(?:which|what) (?:year|day|date|time)\b"
     r"|\b(?:cost|price|fee|rate|limit|deductible|co-?pay\w*|allowance|number|amount|maximum|minimum)s?\b",
     re.I,
 )

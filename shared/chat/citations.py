@@ -20,6 +20,7 @@ class MarkerFilter:
     def __init__(self, passages: int) -> None:
         self._passages = passages
         self._held = ""
+        self._shown = ""  # the last characters passed on
 
     def feed(self, text: str) -> str:
         """Take the next piece of the answer; return what can be shown by now."""
@@ -34,4 +35,18 @@ class MarkerFilter:
         return rest
 
     def _clean(self, text: str) -> str:
-        return _MARKER.sub(lambda match: match[0] if 1 <= int(match[1]) <= self._passages else "", text)
+        parts: list[str] = []
+        position = 0
+        for match in _MARKER.finditer(text):
+            parts.append(self._pass(text[position : match.start()]))
+            if 1 <= int(match[1]) <= self._passages:
+                parts.append(self._pass(match[0]))
+            elif _OPEN.search(self._shown):
+                parts.append(self._pass(" "))  # what is left around it must not close up to another marker
+            position = match.end()
+        parts.append(self._pass(text[position:]))
+        return "".join(parts)
+
+    def _pass(self, text: str) -> str:
+        self._shown = (self._shown + text)[-4:]
+        return text

@@ -61,9 +61,10 @@ def condense_messages(messages: Sequence[Message]) -> list[ChatCompletionMessage
 
 def _passage(passage: Passage) -> str:
     chunk = passage.chunk
+    heading = f" heading={quoteattr(chunk.heading)}" if chunk.heading else ""
     page = f' page="{chunk.page}"' if chunk.page else ""
     return (
-        f'<passage n="{passage.n}" title={quoteattr(_title(chunk))} path={quoteattr(chunk.path)}{page}>\n'
+        f'<passage n="{passage.n}" title={quoteattr(_title(chunk))} path={quoteattr(chunk.path)}{heading}{page}>\n'
         f"{escape(chunk.content)}\n</passage>"
     )
 

@@ -9,7 +9,8 @@ from markdown_it.token import Token
 
 from shared.documents.model import Block, Document, Kind, title_from_path
 
-_PARSER = MarkdownIt("commonmark").enable("table")
+# Blocks only: what stands inside a paragraph is not looked at, and hostile text is most costly there.
+_PARSER = MarkdownIt("commonmark").enable("table").disable("inline")
 # It begins with a key or a comment: two thematic breaks with prose between them are no front matter.
 _FRONT_MATTER = re.compile(r"\A---\n(?=#|[\w.-]+ *:)(.*?\n)---(?:\n+|\Z)", re.DOTALL)
 _TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)

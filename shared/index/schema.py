@@ -51,7 +51,8 @@ SCALARS: tuple[str, ...] = (
 class IndexedChunk:
     """One search document: a chunk of one version of one lake document.
 
-    `name` is the file's name in words, so that a question can name it. `ordinal` counts from 0, `chunk_count` is the number of chunks of this version; `last_modified` is in UTC.
+    `name` is the file's name in words, so that a question can name it. `ordinal` counts from 0, `chunk_count` is the
+    number of chunks of this version; `last_modified` is in UTC.
     """
 
     id: str

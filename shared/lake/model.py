@@ -29,13 +29,15 @@ class LakeDocument:
     @property
     def allowed_groups(self) -> tuple[str, ...]:
         """Groups that may see the document, from the blob's metadata; none given: everybody."""
-        names = self.metadata.get(GROUPS_METADATA, "").split(",")
+        # Metadata names are case-insensitive: `Allowed_Groups` restricts just the same.
+        given = [value for name, value in self.metadata.items() if name.lower() == GROUPS_METADATA]
+        names = ",".join(given).split(",")
         return tuple(sorted({name.strip() for name in names if name.strip()}))
 
     @property
     def tags(self) -> str:
         """The other metadata as canonical JSON, "" when there are none."""
-        rest = {name: value for name, value in self.metadata.items() if name != GROUPS_METADATA}
+        rest = {name: value for name, value in self.metadata.items() if name.lower() != GROUPS_METADATA}
         return json.dumps(rest, sort_keys=True, ensure_ascii=False) if rest else ""
 
 

@@ -73,8 +73,7 @@ def test_edit_embeds_only_the_changed_chunk(settings: Settings) -> None:
 
 @pytest.mark.parametrize("change", ["metadata", "identical", "rename", "restore"])
 def test_what_brings_no_new_text_embeds_nothing(settings: Settings, change: str) -> None:
-    """New metadata, identical bytes, a rename and a restored version embed nothing, and the index follows all the same.
-    """
+    """New metadata, identical bytes, a rename and a restored version embed nothing, and the index follows."""
 
     async def scenario() -> None:
         async with running(settings) as made:
@@ -140,9 +139,7 @@ def test_half_written_set_is_completed(settings: Settings) -> None:
 
 
 def test_unreadable_version_keeps_the_known_good_one(settings: Settings) -> None:
-    """A version that cannot be read is quarantined with its reason; what was indexed before stays, and a good version
-    clears it.
-    """
+    """An unreadable version is quarantined with its reason; what was indexed stays, and a good version clears it."""
 
     async def scenario() -> None:
         async with running(settings) as made:

@@ -10,8 +10,9 @@ import durabletask.internal.orchestrator_service_pb2 as pb
 from durabletask.internal import helpers
 
 from local.functions_host.config import DurableConfig
-from local.functions_host.durable.backend import Activity, DurableBackend
+from local.functions_host.durable.backend import DurableBackend
 from local.functions_host.durable.events import execution_started, failure, text
+from local.functions_host.durable.executions import Activity
 from local.functions_host.durable.grpc_context import IN_PROCESS
 from local.functions_host.invoker import Invoker
 from local.functions_host.model import Function

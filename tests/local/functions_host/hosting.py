@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -15,8 +16,8 @@ import httpx2
 
 ROOT = Path(__file__).parents[3]
 APPS = ROOT / "tests" / "apps"
-START_SECONDS = 30
 STOP_SECONDS = 20
+DEADLINE_SECONDS = 40
 
 
 @dataclass(slots=True)
@@ -33,6 +34,15 @@ class Host:
         """Stop the host; returns its exit code."""
         self.process.send_signal(number)
         return self.process.wait(STOP_SECONDS)
+
+
+def eventually[T](look: Callable[[], T | None], what: str) -> T:
+    """Return what is found once there is something; fails when there is nothing for a long time."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"still not so: {what}"
+        time.sleep(0.02)
+    return found
 
 
 def command(port: int = 0) -> list[str]:

@@ -1,14 +1,13 @@
 """Orchestrations, entities and their management over HTTP."""
 
 import json
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.local.functions_host.hosting import Host
+from tests.local.functions_host.hosting import Host, eventually
 
 API = "/runtime/webhooks/durabletask"
 SQUARES_OF_25 = sum(number * number for number in range(25))
@@ -32,11 +31,12 @@ def status(host: Host, instance_id: str, **query: str) -> dict[str, Any]:
 
 def until(host: Host, instance_id: str, *wanted: str) -> dict[str, Any]:
     """Return an instance's status once it is one of those wanted."""
-    deadline = time.monotonic() + 30
-    while (found := status(host, instance_id))["runtimeStatus"] not in wanted:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.01)
-    return found
+
+    def look() -> dict[str, Any] | None:
+        found = status(host, instance_id)
+        return found if found["runtimeStatus"] in wanted else None
+
+    return eventually(look, f"{instance_id} is {wanted}")
 
 
 def ended(host: Host, name: str, given: Any = None, **query: str) -> dict[str, Any]:
@@ -220,14 +220,13 @@ def test_entities_are_signalled_read_and_listed(durable: Host) -> None:
     """Over HTTP; a deleted one is gone."""
     key = uuid.uuid4().hex
     assert durable.http.post(f"{API}/entities/Counter/{key}?op=add", json=3).status_code == 202
-    while (answer := durable.http.get(f"{API}/entities/counter/{key}")).status_code == 404:
-        pass
-    assert answer.json() == 3
+    path = f"{API}/entities/counter/{key}"
+    eventually(lambda: durable.http.get(path).status_code == 200, "the entity is there")
+    assert durable.http.get(path).json() == 3
     listed = durable.http.get(f"{API}/entities/counter", params={"fetchState": "true"}).json()
     assert {"name": "counter", "key": key} in [entity["entityId"] for entity in listed]
     durable.http.post(f"{API}/entities/counter/{key}?op=forget")
-    while durable.http.get(f"{API}/entities/counter/{key}").status_code == 200:
-        pass
+    eventually(lambda: durable.http.get(path).status_code == 404, "the entity is gone")
 
 
 def test_a_lock_keeps_others_out(durable: Host) -> None:
@@ -259,5 +258,5 @@ def test_termination_does_not_reach_children_unless_asked(durable: Host) -> None
 
 
 def _until_there(host: Host, instance_id: str) -> None:
-    while host.http.get(f"{API}/instances/{instance_id}").status_code == 404:
-        pass
+    path = f"{API}/instances/{instance_id}"
+    eventually(lambda: host.http.get(path).status_code != 404, f"{instance_id} is there")

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.local.functions_host.hosting import APPS, command, environment, running
+from tests.local.functions_host.hosting import APPS, command, environment, eventually, running
 
 HELLO = """
 import azure.functions as func
@@ -166,5 +166,24 @@ def test_timers_run(tmp_path: Path) -> None:
     )
     log = tmp_path / "host.log"
     with running(tmp_path, log, {"WHEN": "*/1 * * * * *", "AzureWebJobsStorage": ""}):
-        while log.read_text().count("tick past_due=False") < 3:
-            pass
+        eventually(lambda: log.read_text().count("tick past_due=False") >= 3, "three ticks")
+
+
+def test_a_functions_own_retry_policy_is_followed(tmp_path: Path) -> None:
+    """Three tries in all, each told how many came before."""
+    (tmp_path / "function_app.py").write_text(
+        "import logging\nimport azure.functions as func\napp = func.FunctionApp()\n\n"
+        '@app.timer_trigger("t", "0 0 0 1 1 *", run_on_startup=True, use_monitor=False)\n'
+        '@app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:00")\n'
+        "def tick(t: func.TimerRequest, context: func.Context):\n"
+        '    logging.info("try %s of %s", context.retry_context.retry_count, context.retry_context.max_retry_count)\n'
+        '    raise ValueError("told to fail")\n'
+    )
+    log = tmp_path / "host.log"
+    with running(tmp_path, log, {"AzureWebJobsStorage": ""}):
+        eventually(lambda: "timer=tick failed" in log.read_text(), "the timer has given up")
+    assert [line.partition("] ")[2] for line in log.read_text().splitlines() if "] try " in line] == [
+        "try 0 of 0",
+        "try 1 of 2",
+        "try 2 of 2",
+    ]

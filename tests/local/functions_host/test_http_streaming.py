@@ -1,11 +1,9 @@
 """HTTP functions of an app that streams."""
 
-import time
-
 import httpx2
 import pytest
 
-from tests.local.functions_host.hosting import Host
+from tests.local.functions_host.hosting import Host, eventually
 
 
 def test_an_answer_is_relayed_as_it_comes(streaming: Host) -> None:
@@ -24,9 +22,7 @@ def test_a_reader_that_goes_away_closes_the_generator(streaming: Host) -> None:
         first = streaming.http.get("/events").json()["chunks"]
         while (now := streaming.http.get("/events").json()["chunks"]) != first:
             first = now  # the buffers between fill up, then production rests
-    deadline = time.monotonic() + 20
-    while streaming.http.get("/events").json()["closed"] == before["closed"]:
-        assert time.monotonic() < deadline, "the generator was not closed"
+    eventually(lambda: streaming.http.get("/events").json()["closed"] > before["closed"], "the generator is closed")
     assert streaming.http.get("/events").json()["closed"] == before["closed"] + 1
 
 
@@ -72,6 +68,5 @@ def test_a_durable_client_works_beside_streams(streaming: Host) -> None:
     """A streaming function starts an orchestration."""
     started = streaming.http.post("/start").json()["id"]
     status = f"/runtime/webhooks/durabletask/instances/{started}"
-    while (answer := streaming.http.get(status)).status_code == 202:
-        pass
-    assert answer.json()["output"] == "hello"
+    eventually(lambda: streaming.http.get(status).status_code == 200, "the orchestration is done")
+    assert streaming.http.get(status).json()["output"] == "hello"

@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, QueueServiceClient
 
 from local.azurite import Azurite
-from tests.local.functions_host.hosting import APPS, Host, running
+from tests.local.functions_host.hosting import APPS, Host, eventually, running
 
 WEBHOOK = "/runtime/webhooks/blobs?functionName=Host.Functions."
 POISON = "webjobs-blobtrigger-poison"
@@ -38,15 +37,17 @@ def blobs(azurite: Azurite, storage: Host) -> Iterator[BlobServiceClient]:
 
 def take(queue: QueueClient, wanted: Callable[[str], bool]) -> str:
     """Wait for a message that is wanted, and remove it; others are left alone."""
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline:
+
+    def look() -> str | None:
         with contextlib.suppress(ResourceNotFoundError):  # nobody has sent to it yet
             for message in queue.receive_messages(messages_per_page=32, visibility_timeout=1):
                 text = base64.b64decode(message.content).decode()
                 if wanted(text):
                     queue.delete_message(message)
                     return text
-    raise AssertionError(f"no such message in {queue.queue_name}")
+        return None
+
+    return eventually(look, f"the message is in {queue.queue_name}")
 
 
 def seen(queues: QueueServiceClient, text: str) -> Any:
@@ -95,9 +96,7 @@ def test_what_is_not_base64_is_put_aside(storage: Host, queues: QueueServiceClie
     text = f"<{uuid.uuid4().hex}>"
     queues.get_queue_client("orders").send_message(text)
     poison = queues.get_queue_client("orders-poison")
-    deadline = time.monotonic() + 30
-    while text not in [message.content for message in poison.peek_messages(32)]:
-        assert time.monotonic() < deadline
+    eventually(lambda: text in [message.content for message in poison.peek_messages(32)], "it was put aside")
     poison.clear_messages()
 
 

@@ -1,5 +1,7 @@
 """Clients that go away and storage that does not answer leave no write without its version."""
 
+import contextlib
+import itertools
 import json
 import socket
 import subprocess
@@ -8,18 +10,19 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.azurite import ACCOUNT, KEY, Azurite
 from local.lake.signing import signature
 from tests.conftest import ROOT, Service, lake_connection
-from tests.local.lake.support import put, refusal, versions
+from tests.local.lake.support import content, put, refusal, version_id, versions
 
 WAIT_SECONDS = 20.0
 
@@ -122,3 +125,43 @@ def test_lake_without_storage(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     [line] = ended.stderr.splitlines()
     assert line.startswith("lake: the storage behind the lake does not answer: ")
+
+
+def test_kills_during_writes(azurite: Azurite, tmp_path: Path) -> None:
+    """Killed while several writers write, the lake loses no acknowledged version, and one of each blob is current."""
+    arguments = ["--azurite-blob-port", str(azurite.blob_port), "--data", str(tmp_path / "lake")]
+    container, acknowledged = f"k{uuid.uuid4().hex}", dict[str, tuple[str, bytes]]()
+    for turn in range(3):
+        lake = Service("local.lake", *arguments, log=tmp_path / "lake.log")
+        with ThreadPoolExecutor() as pool:
+            for writer in range(4):
+                pool.submit(write_until_refused, lake.url, container, f"{turn} {writer}", acknowledged)
+            least = len(acknowledged) + 25
+            wait_until(lambda: len(acknowledged) >= least)  # noqa: B023 - called before `least` changes
+            lake.kill()
+    lake = Service("local.lake", *arguments, log=tmp_path / "lake.log")
+    with BlobServiceClient.from_connection_string(lake_connection(lake.url), retry_total=0) as client:
+        documents = client.get_container_client(container)
+        listed = list(documents.list_blobs(include=["versions"]))
+        assert set(acknowledged) <= {str(blob.version_id) for blob in listed}
+        for version, (name, body) in acknowledged.items():
+            assert content(documents, name, version) == body
+        current = [blob.name for blob in listed if blob.is_current_version]
+        assert sorted(current) == sorted(documents.list_blob_names())
+        documents.delete_container()
+    assert lake.stop() == 0
+
+
+def write_until_refused(url: str, container: str, writer: str, acknowledged: dict[str, tuple[str, bytes]]) -> None:
+    """Write to three blobs over and over; note what was acknowledged; end when nobody answers."""
+    with BlobServiceClient.from_connection_string(lake_connection(url), retry_total=0) as client:
+        documents = client.get_container_client(container)
+        with contextlib.suppress(ResourceExistsError):  # another writer made it
+            documents.create_container()
+        for number in itertools.count():
+            name, body = f"b{number % 3}", f"{writer} {number}".encode()
+            try:
+                made = documents.get_blob_client(name).upload_blob(body, overwrite=True)
+            except AzureError:
+                return
+            acknowledged[version_id(made["version_id"])] = (name, body)

@@ -9,7 +9,9 @@ from shared.chat.citations import MarkerFilter, markers
 
 MARKER = re.compile(r"\[(\d{1,3})\]")
 
-fragments = st.sampled_from(["[", "]", "[1]", "[2]", "[12]", "[0]", "[007]", "[1234]", "[[1]]", "[1", "9]", "[a]", " so "])
+fragments = st.sampled_from(
+    ["[", "]", "[1]", "[2]", "[12]", "[0]", "[007]", "[1234]", "[[1]]", "[1", "9]", "[a]", " so "]
+)
 answers = st.lists(fragments | st.text(st.characters(codec="utf-8"), max_size=6), max_size=12).map("".join)
 
 
@@ -57,3 +59,8 @@ def test_markers_are_each_once_in_order() -> None:
 def test_wrong_markers_go_and_right_ones_stay() -> None:
     """A number above the passages given, and zero, name nothing."""
     assert at_once("It is 12 [1][4]. Or not [0].", 3) == "It is 12 [1]. Or not ."
+
+
+def test_taking_a_marker_out_makes_no_other() -> None:
+    """Brackets around a wrong marker do not become a marker when it goes."""
+    assert markers(at_once("[[9]7]", 3)) == []

@@ -57,7 +57,10 @@ def test_context_may_be_left_out(context: dict[str, bool] | None) -> None:
         ({"messages": []}, "messages must be a list"),
         ({"messages": {"0": ASKED}}, "messages must be a list"),
         ({"messages": ["How much?"]}, r"messages\[0\] must be an object"),
-        ({"messages": [ASKED, {"role": "system", "content": "x"}]}, r"messages\[1\].role must be one of user, assistant"),
+        (
+            {"messages": [ASKED, {"role": "system", "content": "x"}]},
+            r"messages\[1\].role must be one of user, assistant",
+        ),
         ({"messages": [{"role": ["user"], "content": "x"}]}, r"messages\[0\].role"),
         ({"messages": [{"content": "x"}]}, r"messages\[0\].role"),
         ({"messages": [{"role": "user"}]}, r"messages\[0\].content must be a text"),

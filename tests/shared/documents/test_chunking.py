@@ -17,7 +17,19 @@ from shared.documents import (
 )
 
 LIMITS = ChunkLimits(40, 80)
-KNOWN_CUTS = [160, 269, 379, 489, 601, 715, 829, 1000, 1114, 1285, 1342]  # where chunks end in `test_known_text_gives_known_chunks`
+KNOWN_CUTS = [
+    160,
+    269,
+    379,
+    489,
+    601,
+    715,
+    829,
+    1000,
+    1114,
+    1285,
+    1342,
+]  # where chunks end in `test_known_text_gives_known_chunks`
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 lines = st.lists(st.one_of(words, st.sampled_from(["temperature", "of", "the", "truck."])), max_size=40).map(" ".join)

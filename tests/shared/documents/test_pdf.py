@@ -43,7 +43,7 @@ def test_a_bold_numbered_line_is_a_heading() -> None:
         Line(WORDS, 650),
         Line("2.1 By hand", 610, bold=True),
         Line(WORDS, 570),
-        Line("Mind the step.", 530, bold=True),
+        Line("3 people must agree.", 530, bold=True),
         Line(WORDS, 490),
     ]
     assert headings(read(pdf([page]))) == [(1, "Manual of the pump", 1), (2, "2 Starting", 1), (3, "2.1 By hand", 1)]

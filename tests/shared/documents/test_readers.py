@@ -32,7 +32,9 @@ def reason_of(path: str, content: bytes) -> str:
 
 
 @settings(max_examples=600)
-@given(st.sampled_from(SUFFIXES), st.sampled_from(MAGICS), st.one_of(st.binary(max_size=400), st.text().map(str.encode)))
+@given(
+    st.sampled_from(SUFFIXES), st.sampled_from(MAGICS), st.one_of(st.binary(max_size=400), st.text().map(str.encode))
+)
 @example(".pdf", b"%PDF-1.7\n", b"trailer << /Root 1 0 R /Encrypt 9 0 R >>\n%%EOF")
 def test_any_bytes_become_text_or_a_reason(suffix: str, magic: bytes, content: bytes) -> None:
     """Whatever the bytes and the extension, a document comes out, or UnreadableDocument with a known reason."""

@@ -1,5 +1,7 @@
 """Packing texts into embedding calls."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_batches_keep_order_and_limits(costs: list[int], most: int) -> None:
 def test_calls_are_as_full_as_order_allows(costs: list[int], most: int) -> None:
     """A call ends only where the next text would have broken a limit: no call more than needed is paid for."""
     made = list(batches([f"{position}:{cost}" for position, cost in enumerate(costs)], cost_of, most))
-    for batch, following in zip(made, made[1:], strict=False):
+    for batch, following in pairwise(made):
         assert len(batch) == most or sum(map(cost_of, [*batch, following[0]])) > MAX_REQUEST_TOKENS
 
 

@@ -1,6 +1,7 @@
 """Packing actions into batches for the search service."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -27,7 +28,7 @@ def test_batches_keep_order_and_size(sizes: list[int]) -> None:
     for batch in made:
         assert batch
         assert sum(map(size_of, batch)) <= MAX_BYTES
-    for batch, following in zip(made, made[1:], strict=False):
+    for batch, following in pairwise(made):
         assert sum(map(size_of, [*batch, following[0]])) > MAX_BYTES
 
 

@@ -76,3 +76,10 @@ def test_event_without_a_blob_is_named(event: dict[str, object]) -> None:
     broken = {**event, "subject": "/blobServices/default/containers/x"} if event.get("subject") == SUBJECT else event
     with pytest.raises(ValueError, match="names no blob"):
         path_of_event(broken, "documents")
+
+
+def test_groups_are_found_whatever_the_case_of_their_name() -> None:
+    """Metadata names are case-insensitive on Azure: another spelling restricts the document just the same."""
+    document = LakeDocument("a.md", "e", "v", datetime(2026, 1, 1, tzinfo=UTC), 1, {"Allowed_Groups": "hr", "x": "y"})
+    assert document.allowed_groups == ("hr",)
+    assert document.tags == '{"x": "y"}'
