@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -121,7 +122,11 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder that keeps the data")
     options = parser.parse_args()
     die_with_parent()
-    signals = {signal.SIGTERM, signal.SIGINT}
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(
+            number, lambda *_: stopped.set()
+        )  # whichever thread the signal reaches, this runs in the main one
     try:
         with start_azurite(
             options.data,
@@ -129,9 +134,8 @@ def main() -> int:
             queue_port=options.queue_port,
             table_port=options.table_port,
         ) as azurite:
-            signal.pthread_sigmask(signal.SIG_BLOCK, signals)
             print(f"ready {azurite.blob_endpoint}", flush=True)
-            signal.sigwait(signals)
+            stopped.wait()
     except (OSError, ToolMissing) as fault:
         print(f"azurite: {fault}", file=sys.stderr)
         return 1
