@@ -27,8 +27,8 @@ $(STAMP): $(REQUIREMENTS) local/setup.sh local/node.py
 run: $(STAMP) ## start everything and open the chat on http://localhost:7071 (PORT=, LAKE=folder, MODEL=file.gguf)
 	@exec $(PY) -m local run --port "$(PORT)" --lake "$(LAKE)" --data "$(DATA)" --model "$(MODEL)"
 
-test: $(STAMP) ## run the tests against the real local services
-	@$(PY) -m pytest -q -m "not slow"
+test: $(STAMP) ## run the tests against the real local services (ALL=1: unchanged suites too)
+	@$(PY) -m tests
 
 test-slow: $(STAMP) ## run the tests that take long
 	@$(PY) -m pytest -q -m slow

@@ -1,7 +1,9 @@
 """Small facts about processes that every local service needs."""
 
+import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import sys
@@ -10,6 +12,7 @@ import time
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 WATCH_SECONDS = 0.5
+PORTS = (20_000, 32_000)
 
 
 def die_with_parent() -> None:
@@ -39,8 +42,13 @@ def end_with_parent_thread() -> None:
 
 
 def free_port() -> int:
-    """Return a TCP port on the loopback interface that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port on the loopback interface that was free a moment ago.
+
+    It lies below the range from which systems take the ports of outgoing connections, so that none of those takes it
+    before it is used.
+    """
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):  # taken: the next one
+            probe.bind(("127.0.0.1", port))
+            return port

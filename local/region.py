@@ -13,6 +13,7 @@ DOCUMENTS, EMBEDDINGS, STATE = "documents", "embeddings", "warmlake"
 TRIGGER = "index_blob"
 EMBEDDING_MODEL, EMBEDDING_DIMENSIONS = "all-minilm-l6-v2-int8", 384
 CHAT_MODEL = "extractive-minilm"
+LEASE_SECONDS = "10"  # a person who watches should not wait longer for what a killed host had begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class Region:
         if self.local_model:
             chosen = ["--model", self.model.path] if self.model.path else []
             found.append(Child("model", "local.model_service", ["--port", str(self.model_port), *chosen], line))
-        host = Child("host", "local.functions_host", ["start", "--port", str(self.port)], line, self.settings())
+        environ = {**self.settings(), "FUNCTIONS_HOST_LEASE_SECONDS": LEASE_SECONDS}
+        host = Child("host", "local.functions_host", ["start", "--port", str(self.port)], line, environ)
         return [*found, host]
 
 

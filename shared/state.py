@@ -11,8 +11,8 @@ from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
 from shared.errors import Throttled
 
-LEASE_SECONDS = 30  # a dead worker blocks its document no longer than this
-RENEW_SECONDS = 10
+LEASE_SECONDS = 15  # a dead worker blocks its document no longer than this; the service takes no shorter lease
+RENEW_SECONDS = 5
 POLL_SECONDS = 0.2
 
 

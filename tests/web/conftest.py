@@ -29,9 +29,12 @@ def find_browser() -> str | None:
     return os.environ.get("CHROMIUM") or next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One headless Chromium for all tests; they are skipped where there is none."""
+    """A headless Chromium; the tests are skipped where there is none.
+
+    One a module: while it is open, playwright's event loop is this thread's, and no test can run its own.
+    """
     path = find_browser()
     if path is None:
         pytest.skip("no Chromium found: install it (apt-get install chromium) or set CHROMIUM to its path")

@@ -5,6 +5,7 @@ import base64
 import binascii
 import contextlib
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ from azure.storage.queue.aio import QueueClient
 
 logger = logging.getLogger(__name__)
 
-VISIBILITY_SECONDS = 30  # a message whose host was killed is back after that
-RENEW_SECONDS = 10.0
+LEASE_SETTING = "FUNCTIONS_HOST_LEASE_SECONDS"
+VISIBILITY_SECONDS = int(os.environ.get(LEASE_SETTING, "30"))  # a message whose host was killed is back after that
+RENEW_SECONDS = VISIBILITY_SECONDS / 3
 FIRST_POLL_SECONDS = 0.05  # after a message, the next is looked for at once, then ever less often
 TROUBLE_SECONDS = 1.0
 
