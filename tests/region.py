@@ -119,6 +119,6 @@ def eventually(holds: Callable[[], bool], what: str, log: Path | None = None) ->
 
 def processes() -> list[tuple[int, str]]:
     """Return pid and command line of every process."""
-    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
     pairs = [line.strip().partition(" ") for line in listed.splitlines()]
     return [(int(pid), command) for pid, _, command in pairs]
