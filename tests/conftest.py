@@ -28,7 +28,9 @@ class Service:
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=self._log)
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
-        assert line.startswith("ready "), f"{module} did not start: {log.read_text()[-2000:]}"
+        if not line.startswith("ready "):
+            self.kill()
+            raise AssertionError(f"{module} did not start: {log.read_text()[-2000:]}")
         self.url = line.split()[1]
 
     def stop(self) -> int:

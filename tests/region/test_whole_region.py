@@ -1,11 +1,9 @@
-"""One whole region, as `make run` starts it: documents in a folder, answers over HTTP, a rebuild, crashes."""
+"""One whole region, as `make run` starts it: documents in a folder, answers over HTTP, a rebuild, bad input."""
 
 import json
-import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +13,6 @@ from tests.conftest import ROOT
 from tests.region import Region, eventually
 
 QUESTIONS: list[dict[str, Any]] = json.loads((ROOT / "sample-lake" / ".questions.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    """A region over a copy of the sample lake."""
-    folder = tmp_path_factory.mktemp("region")
-    shutil.copytree(ROOT / "sample-lake", folder / "lake")
-    started = Region(folder / "lake", folder / "data")
-    started.start()
-    yield started
-    started.stop()
-
-
-def answers(region: Region, question: str, expected: str) -> bool:
-    return expected in region.ask(question)["message"]["content"]
 
 
 @pytest.mark.parametrize("question", QUESTIONS[:3], ids=lambda question: question["path"])
@@ -63,15 +46,15 @@ def test_edits_in_the_folder_reach_the_answers(region: Region) -> None:
     question = "What does a parking place in Boden cost?"
     file = region.lake / "operations" / "parking.md"
     file.write_text("# Parking\n\nA parking place in Boden costs 12 EUR a week.\n")
-    eventually(lambda: answers(region, question, "12 EUR"), "the new document answers")
+    eventually(lambda: region.answers(question, "12 EUR"), "the new document answers")
     file.write_text("# Parking\n\nA parking place in Boden costs 14 EUR a week.\n")
-    eventually(lambda: answers(region, question, "14 EUR"), "the edited document answers")
+    eventually(lambda: region.answers(question, "14 EUR"), "the edited document answers")
     key = region.ask(question)["context"]["citations"][0]["document_id"]
     versions = region.get(f"/api/documents/{key}/versions")["versions"]
     assert [version["is_current"] for version in versions] == [True, False]
     assert b"12 EUR" in region.request("GET", versions[1]["url"]).body
     file.unlink()
-    eventually(lambda: not answers(region, question, "14 EUR"), "the deleted document no longer answers")
+    eventually(lambda: not region.answers(question, "14 EUR"), "the deleted document no longer answers")
     assert region.request("GET", f"/api/documents/{key}/versions").status == 404
 
 
@@ -79,7 +62,7 @@ def test_unreadable_document_does_not_stop_the_others(region: Region) -> None:
     """A corrupt file is listed with its reason, and the document beside it is indexed."""
     (region.lake / "broken.pdf").write_bytes(b"%PDF-1.7 cut off")
     (region.lake / "whole.md").write_text("# Whole\n\nThe colour of the whole document is teal-seven.\n")
-    eventually(lambda: answers(region, "Which colour has the whole document?", "teal-seven"), "the good one answers")
+    eventually(lambda: region.answers("Which colour has the whole document?", "teal-seven"), "the good one answers")
     eventually(lambda: bool(region.get("/api/documents/problems")["problems"]), "the corrupt one is listed")
     (problem,) = region.get("/api/documents/problems")["problems"]
     assert (problem["path"], problem["reason"]) == ("broken.pdf", "corrupt")
@@ -94,7 +77,7 @@ def test_rebuild_swaps_generations_while_chat_answers(region: Region) -> None:
 
     def keep_asking() -> None:
         while not stop.is_set():
-            if not answers(region, QUESTIONS[0]["question"], QUESTIONS[0]["answer_contains"]):
+            if not region.answers(QUESTIONS[0]["question"], QUESTIONS[0]["answer_contains"]):
                 failures.append("a wrong answer during the rebuild")
 
     asking = threading.Thread(target=keep_asking)
@@ -163,44 +146,6 @@ def test_health_and_status_name_the_generation(region: Region) -> None:
     assert status["ready"] is True
     assert status["generation"].startswith("documents-")
     assert status["documents"] == len([file for file in region.lake.rglob("*.*") if "/." not in str(file)])
-
-
-def test_killed_host_loses_no_document(region: Region) -> None:
-    """Documents that were being indexed when the host was killed are all indexed after it has come back."""
-    before = region.get("/api/status")["documents"]
-    for n in range(30):
-        (region.lake / f"note-{n}.md").write_text(f"# Note {n}\n\nThe shade of box {n} is shade-{n}.\n")
-    eventually(lambda: region.get("/api/status")["documents"] > before, "indexing has begun")
-    region.kill_host()
-
-    def all_indexed() -> bool:
-        try:
-            return bool(region.get("/api/status")["documents"] == before + 30)
-        except OSError:
-            return False  # the host is being started again
-
-    eventually(all_indexed, "every document is indexed", region.log)
-    assert answers(region, "What is the shade of box 29?", "shade-29")
-
-
-def test_stop_leaves_no_process_and_a_restart_keeps_everything(region: Region) -> None:
-    """Ctrl-C ends every process; the next start has the same index, without uploading or embedding anything."""
-    before = region.get("/api/status")
-    assert region.stop() == 0
-    eventually(lambda: region.children() == [], "no process is left")
-    region.start()
-    after = region.get("/api/status")
-    assert "0 documents uploaded" in region.log.read_text()
-    for name in ("generation", "documents", "chunks"):
-        assert after[name] == before[name]
-
-
-def test_killed_supervisor_leaves_no_process(region: Region) -> None:
-    """When the supervisor itself is killed, its services end by themselves."""
-    region.kill()
-    eventually(lambda: region.children() == [], "no process is left")
-    region.start()
-    assert region.get("/api/health")["status"] == "healthy"
 
 
 def test_taken_port_is_one_clear_line(region: Region, tmp_path: Path) -> None:

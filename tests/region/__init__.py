@@ -103,6 +103,10 @@ class Region:
         assert reply.status == 200, reply.body
         return reply.json()
 
+    def answers(self, question: str, expected: str) -> bool:
+        """Return whether the answer to a question contains a text."""
+        return expected in self.ask(question)["message"]["content"]
+
     def _is_ready(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()[-3000:]
         return "warmlake ready: " in self.log.read_text()
