@@ -14,7 +14,7 @@ REQUIREMENTS := requirements.txt requirements-local.txt requirements-nodeps.txt
 # The make variables are for this file; LAKE and MODEL must not reach child processes as settings.
 unexport LAKE MODEL PORT DATA
 
-.PHONY: help setup run test test-slow lint format clean distclean
+.PHONY: help setup run test test-slow lint format settings clean distclean
 
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: $(STAMP) ## check style, types and formatting
 
 format: $(STAMP) ## put style and formatting right where that can be done by itself
 	@$(VENV)/bin/ruff check -q --fix . ; $(VENV)/bin/ruff format -q .
+
+settings: $(STAMP) ## bring docs/settings.md and the sample file up to date with the table of settings
+	@$(PY) -m local.settings_files
 
 clean: ## remove all data of `make run`, results and caches; what is installed stays
 	@rm -rf $(DATA) bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,13 +19,16 @@ from shared.chat.protocol import ChatLimits, ChatRequest, parse_chat_request
 from shared.clients import Services, services
 from shared.errors import WarmlakeError, problem
 from shared.health import HealthCheck
+from shared.identity import caller, require_operator
 from shared.lake.model import path_of_event
-from shared.recovery.plan import parse_rebuild_request
+from shared.recovery.plan import parse_cancel_request, parse_rebuild_request, parse_rollback_request
 from shared.settings import Settings
 from shared.status import status
 
 logger = logging.getLogger(__name__)
-Settings.from_env(os.environ)  # a wrong setting stops the app here, with every fault named, not at the first request
+SETTINGS = Settings.from_env(
+    os.environ
+)  # a wrong setting stops the app here, with every fault named, not at the first request
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(rebuild.bp)
@@ -174,15 +177,53 @@ async def follow(app_services: Services, path: str) -> None:
 
 # ---- recovery ------------------------------------------------------------------------------------------------------
 
+OPERATOR = func.AuthLevel.FUNCTION if SETTINGS.operator_auth == "function_key" else func.AuthLevel.ANONYMOUS
 
-@route("api/recovery/rebuild", "POST", auth_level=func.AuthLevel.FUNCTION)
+
+def operator(req: Request) -> str:
+    """Return who asks for an act of recovery, for the audit record. Raises Unauthorized or Forbidden."""
+    who = caller(req.headers, SETTINGS.auth_enabled)
+    if SETTINGS.operator_auth == "app_role":
+        require_operator(who)
+    return who.name or "function key"
+
+
+@route("api/recovery/rebuild", "POST", auth_level=OPERATOR)
 @app.durable_client_input(client_name="client")
 @answers_problems
 async def recovery_rebuild(req: Request, client: df.DurableFunctionsClient) -> Response:
     """Start a rebuild of the whole index."""
+    who = operator(req)
     request = parse_rebuild_request(await req.body())
-    started = await control.start_rebuild(services(), client, request)
+    started = await control.start_rebuild(services(), client, request, who)
     return reply(started, 202, {"Location": started["url"], "Retry-After": "2"})
+
+
+@route("api/recovery/cancel", "POST", auth_level=OPERATOR)
+@app.durable_client_input(client_name="client")
+@answers_problems
+async def recovery_cancel(req: Request, client: df.DurableFunctionsClient) -> Response:
+    """Stop a rebuild and remove what it has built."""
+    who = operator(req)
+    return reply(await control.cancel_rebuild(services(), client, parse_cancel_request(await req.body()), who))
+
+
+@route("api/recovery/rollback", "POST", auth_level=OPERATOR)
+@app.durable_client_input(client_name="client")
+@answers_problems
+async def recovery_rollback(req: Request, client: df.DurableFunctionsClient) -> Response:
+    """Let an earlier generation answer again."""
+    who = operator(req)
+    return reply(await control.rollback(services(), client, parse_rollback_request(await req.body()), who))
+
+
+@route("api/recovery", "GET", auth_level=OPERATOR)
+@app.durable_client_input(client_name="client")
+@answers_problems
+async def recovery_overview(req: Request, client: df.DurableFunctionsClient) -> Response:
+    """Show generations, reports, acts, and what is running."""
+    operator(req)
+    return reply(await control.overview(services(), client), headers={"Cache-Control": "no-store"})
 
 
 @route("api/recovery/{id}", "GET")

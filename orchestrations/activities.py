@@ -10,7 +10,7 @@ from orchestrations.names import Payload
 from shared.clients import services
 from shared.errors import Refused
 from shared.recovery import steps
-from shared.recovery.plan import RebuildPlan, RebuildRequest
+from shared.recovery.plan import RebuildRequest, plan_from
 
 bp = df.Blueprint()
 
@@ -28,31 +28,50 @@ async def plan_rebuild(start: Payload) -> dict[str, Any]:
 @bp.activity_trigger(input_name="plan", activity=names.CREATE_GENERATION)
 async def create_generation(plan: Payload) -> None:
     """Create the generation."""
-    await steps.create_generation(services(), RebuildPlan(**plan))
+    await steps.create_generation(services(), plan_from(plan))
 
 
 @bp.activity_trigger(input_name="page", activity=names.INDEX_PAGE)
 async def index_page(page: Payload) -> dict[str, Any]:
-    """Converge one page."""
-    return asdict(await steps.index_page(services(), page["generation"], page["id"], page["number"]))
+    """Converge one page: the one with a number, or the one at a position in a catch-up round."""
+    plan, number = plan_from(page["plan"]), page["number"]
+    if page["round"] is not None:
+        number = await steps.changed_page(services(), plan.id, page["round"], number)
+    return asdict(await steps.index_page(services(), plan, number))
 
 
-@bp.activity_trigger(input_name="generation", activity=names.CATCH_UP)
-async def catch_up(generation: str) -> dict[str, Any]:
-    """Converge what differs by now."""
-    return asdict(await steps.catch_up(services(), generation))
+@bp.activity_trigger(input_name="round", activity=names.CATCH_UP)
+async def catch_up(round: Payload) -> int:
+    """List the lake again; returns how many pages changed."""
+    return await steps.catch_up(services(), plan_from(round["plan"]), round["round"])
 
 
-@bp.activity_trigger(input_name="generation", activity=names.VERIFY_GENERATION)
-async def verify_generation(generation: str) -> dict[str, Any]:
-    """Compare every document with the lake."""
-    return (await steps.verify_generation(services(), generation)).summary()
+@bp.activity_trigger(input_name="page", activity=names.VERIFY_PAGE)
+async def verify_page(page: Payload) -> dict[str, Any]:
+    """Compare one page with the lake."""
+    return await steps.verify_page(services(), plan_from(page["plan"]), page["number"])
 
 
-@bp.activity_trigger(input_name="generation", activity=names.SWAP_ALIAS)
-async def swap_alias(generation: str) -> None:
-    """Let the generation answer."""
-    await steps.swap_alias(services(), generation)
+@bp.activity_trigger(input_name="plan", activity=names.PROBE)
+async def probe(plan: Payload) -> list[dict[str, str]]:
+    """Ask the probe questions; returns those that failed."""
+    return await steps.probe(services(), plan_from(plan))
+
+
+@bp.activity_trigger(input_name="plan", activity=names.SWAP_ALIAS)
+async def swap_alias(plan: Payload) -> dict[str, Any]:
+    """Let the generation answer, unless the rebuild was cancelled meanwhile."""
+    try:
+        await steps.swap_alias(services(), plan_from(plan))
+    except Refused as refusal:
+        return {"refused": str(refusal)}
+    return {}
+
+
+@bp.activity_trigger(input_name="plan", activity=names.FOLLOW_LIVE)
+async def follow_live(plan: Payload) -> dict[str, Any]:
+    """Converge what changed between the last listing and the swap."""
+    return asdict(await steps.follow_live(services(), plan_from(plan)))
 
 
 @bp.activity_trigger(input_name="nothing", activity=names.RETIRE_GENERATIONS)
@@ -64,4 +83,4 @@ async def retire_generations(nothing: Any) -> list[str]:
 @bp.activity_trigger(input_name="report", activity=names.WRITE_REPORT)
 async def write_report(report: Payload) -> None:
     """Keep the report."""
-    await steps.write_report(services(), report["id"], report)
+    await steps.write_report(services(), report)

@@ -1,35 +1,39 @@
 """The rebuild: recompute the whole index from the lake into a new generation, and only then let it answer.
 
-1. Plan: list the lake, cut it into pages, let the guard look at the numbers.
+1. Plan: list the lake, write its manifest in pages, let the guard look at the numbers.
 2. Create the generation.
-3. Converge every page, a bounded window of sub-orchestrations at a time.
-4. Catch up with what changed meanwhile, until a round finds nothing.
-5. Verify every document against the lake. A difference stops here: the alias does not move.
-6. Swap the alias; catch up once more with what was written to the old generation in the moment of the swap.
+3. Index: converge every page, a bounded window of sub-orchestrations at a time.
+4. Catch up: list again and converge the pages that changed, until a round finds none.
+5. Verify every page against the lake, and the probe questions. A fault stops here: the alias does not move.
+6. Swap the alias; then converge what changed in the moment of the swap.
 7. Retire old generations; write the report.
 
-Activities are idempotent, so a replay or a second try does no harm; the history holds references and counts, never
-content.
+Activities are idempotent, so a replay or a second try does no harm. The history holds references and counts, never
+content; after PAGES_AN_EXECUTION pages the orchestration continues as new with what it knows, so that its history stays
+short whatever the size of the lake.
 """
 
-from collections import Counter
 from collections.abc import Generator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import azure.durable_functions as df
 from durabletask import task
 
 from orchestrations import names
+from orchestrations.progress import Progress, carried
+from shared.recovery.compare import add_summaries, faults
+from shared.recovery.plan import guard_failures
 
-# Infrastructure faults pass: six tries spread over about two minutes outlast a service's restart.
+# Infrastructure faults pass: eight tries spread over about four minutes outlast a service's restart.
 RETRY = task.RetryPolicy(
     first_retry_interval=timedelta(seconds=2),
-    max_number_of_attempts=6,
+    max_number_of_attempts=8,
     backoff_coefficient=2.0,
     max_retry_interval=timedelta(seconds=60),
 )
-CATCH_UP_ROUNDS = 10  # a lake that never stops changing is caught up by its events after the swap
+CATCH_UP_ROUNDS = 10  # a lake that never stops changing is caught up after the swap
+PAGES_AN_EXECUTION = 200  # about 1,000 events of history
 
 Steps = Generator[task.Task[Any], Any, Any]
 
@@ -38,159 +42,153 @@ bp = df.Blueprint()
 
 @bp.orchestration_trigger(context_name="context", orchestration=names.REBUILD)
 def rebuild(context: task.OrchestrationContext, start: dict[str, Any]) -> Steps:
-    """Run a rebuild. `start` has the request, the rebuild's id and the window; the result is the report."""
-    progress = _Progress(context, start)
+    """Run a rebuild. `start` has the request, the rebuild's id and settings, and the progress of executions before."""
+    run = _Rebuild(context, start)
     try:
-        report = yield from _run(context, start, progress)
+        report = yield from run.steps()
     except task.TaskFailedError as failure:
-        report = progress.report("failed", error=failure.details.message)
+        report = run.progress.report("failed", context.current_utc_datetime, failure.details.message)
+    if report is None:
+        return None  # continued as new
     yield context.call_activity(names.WRITE_REPORT, input=report, retry_policy=RETRY)
-    progress.show(report["status"])
+    run.progress.phase = report["status"]
+    run.show()
     return report
 
 
 @bp.orchestration_trigger(context_name="context", orchestration=names.REBUILD_PAGE)
 def rebuild_page(context: task.OrchestrationContext, page: dict[str, Any]) -> Steps:
-    """Converge the documents of one page. Its own history keeps the parent's short."""
-    result = yield context.call_activity(names.INDEX_PAGE, input=page, retry_policy=RETRY)
+    """Do one activity for one page. Its own history keeps the parent's short."""
+    result = yield context.call_activity(page["activity"], input=page, retry_policy=RETRY)
     return result
 
 
-class _Progress:
-    """What the rebuild has done so far, as the custom status and the report show it."""
+class _Rebuild:
+    """One execution of the orchestration: goes on with the phase that the one before left."""
 
     def __init__(self, context: task.OrchestrationContext, start: dict[str, Any]) -> None:
-        self.plan: dict[str, Any] | None = None
-        self.pages_done = 0
-        self.total: dict[str, Any] = {"results": {}, "added": 0, "removed": 0, "embedded": 0, "failures": {}}
-        self.verification: dict[str, Any] | None = None
         self._context = context
         self._start = start
-        self._seconds: dict[str, float] = {}
-        self._phase = ""
-        self._since: datetime = context.current_utc_datetime
-        self._started: datetime = context.current_utc_datetime
+        self._window: int = start["window"]
+        now = context.current_utc_datetime.isoformat()
+        before = start.get("progress")
+        self.progress = Progress(**before) if before else Progress(start["id"], start["request"], now, now)
+        self._pages_begun = 0
 
-    def enter(self, phase: str) -> None:
-        """Begin a phase: the clock of the one before stops."""
-        self._stop_clock()
-        self._phase = phase
-        self.show(phase)
+    @property
+    def _plan(self) -> dict[str, Any]:
+        return self.progress.plan or {}
 
-    def add(self, result: dict[str, Any]) -> None:
-        """Count what an activity converged."""
-        self.total["results"] = dict(Counter(self.total["results"]) + Counter(result["results"]))
-        for name in ("added", "removed", "embedded"):
-            self.total[name] += result[name]
-        self.total["failures"].update(result["failures"])
-
-    def show(self, phase: str) -> None:
+    def show(self) -> None:
         """Publish the custom status."""
-        plan = self.plan or {}
-        self._context.set_custom_status(
-            {
-                "id": self._start["id"],
-                "phase": phase,
-                "generation": plan.get("generation"),
-                "documents": plan.get("documents"),
-                "pages": plan.get("pages"),
-                "pages_done": self.pages_done,
-                "chunks": self.total["added"],
-                "embedded": self.total["embedded"],
-                "failures": len(self.total["failures"]),
-                "started": self._started.isoformat(),
-            }
-        )
+        self._context.set_custom_status(self.progress.status(self._context.current_utc_datetime))
 
-    def report(self, status: str, error: str | None = None) -> dict[str, Any]:
-        """Return the report as it stands."""
-        self._stop_clock()
-        return {
-            "id": self._start["id"],
-            "status": status,
-            "error": error,
-            "reason": self._start["request"]["reason"],
-            "source": self._start["request"]["source"],
-            "started": self._started.isoformat(),
-            "finished": self._context.current_utc_datetime.isoformat(),
-            "plan": self.plan,
-            "documents": self.total["results"],
-            "chunks": {name: self.total[name] for name in ("added", "removed", "embedded")},
-            "failures": self.total["failures"],
-            "verification": self.verification,
-            "seconds": self._seconds,
-        }
+    def steps(self) -> Steps:
+        """Run what is left to be done; returns the report, or None when the orchestration continues as new."""
+        progress = self.progress
+        if progress.phase == "planning":
+            self.show()
+            planned = yield self._call(names.PLAN_REBUILD, self._start)
+            if "refused" in planned:
+                return self._report("refused", planned["refused"])
+            progress.plan = planned["plan"]
+            if progress.request["dry_run"]:
+                return self._report("planned")
+            yield self._call(names.CREATE_GENERATION, self._plan)
+            self._enter("indexing", self._plan["pages"])
+        if progress.phase == "indexing":
+            if not (yield from self._pages(names.INDEX_PAGE)):
+                return None
+            too_many = guard_failures(
+                progress.failed,
+                self._plan["documents"],
+                self._start["max_failed_share"],
+                progress.request["force"],
+            )
+            if too_many:
+                return self._report("stopped", too_many)
+            self._enter("catching_up", 0)
+        while progress.phase == "catching_up":
+            if progress.pages_done == progress.pages:
+                progress.round += 1
+                changed = yield self._call(names.CATCH_UP, {"plan": self._plan, "round": progress.round})
+                progress.start_pages(changed)
+            if not (yield from self._pages(names.INDEX_PAGE, progress.round)):
+                return None
+            if progress.pages == 0 or progress.round == CATCH_UP_ROUNDS:
+                self._enter("verifying", self._plan["pages"])
+        return (yield from self._verify_and_swap())
 
-    def _stop_clock(self) -> None:
-        now = self._context.current_utc_datetime
-        if self._phase:
-            spent = (now - self._since).total_seconds()
-            self._seconds[self._phase] = round(self._seconds.get(self._phase, 0.0) + spent, 3)
-        self._since = now
+    def _verify_and_swap(self) -> Steps:
+        progress = self.progress
+        if not (yield from self._pages(names.VERIFY_PAGE)):
+            return None
+        progress.failed_probes = yield self._call(names.PROBE, self._plan)
+        wrong, unanswered = faults(progress.verification or {}), len(progress.failed_probes or ())
+        if wrong or unanswered:
+            return self._report(
+                "verification_failed",
+                f"{wrong} documents differ from the lake and {unanswered} probe questions do not find their document; "
+                'POST /api/recovery/rebuild with {"resume": true} mends and verifies again',
+            )
+        self._enter("swapping", 0)
+        swapped = yield self._call(names.SWAP_ALIAS, self._plan)
+        if "refused" in swapped:
+            return self._report("cancelled", swapped["refused"])
+        progress.add((yield self._call(names.FOLLOW_LIVE, self._plan)))
+        self._enter("retiring", 0)
+        yield self._call(names.RETIRE_GENERATIONS, None)
+        return self._report("completed")
 
+    def _pages(self, activity: str, round_: int | None = None) -> Steps:
+        """Keep a window of pages under way until all are done: a slow page holds up its slot, not the others.
 
-def _run(context: task.OrchestrationContext, start: dict[str, Any], progress: _Progress) -> Steps:
-    progress.enter("planning")
-    planned = yield _call(context, names.PLAN_REBUILD, start)
-    if "refused" in planned:
-        return progress.report("refused", error=planned["refused"])
-    plan = planned["plan"]
-    progress.plan = plan
-    if start["request"]["dry_run"]:
-        return progress.report("planned")
+        Returns False when the orchestration continues as new instead.
+        """
+        progress = self.progress
+        running: list[task.Task[Any]] = []
+        while True:
+            full = self._pages_begun >= PAGES_AN_EXECUTION
+            while not full and len(running) < self._window and progress.next_page < progress.pages:
+                running.append(self._begin_page(activity, round_))
+                full = self._pages_begun >= PAGES_AN_EXECUTION
+            if not running:
+                break
+            done = yield task.when_any(running)
+            running.remove(done)
+            progress.pages_done += 1
+            self._take(activity, done.get_result())
+            self.show()
+        if progress.next_page < progress.pages:
+            progress.stop_clock(self._context.current_utc_datetime)
+            self._context.continue_as_new({**self._start, "progress": carried(progress)})
+            return False
+        return True
 
-    progress.enter("creating")
-    yield _call(context, names.CREATE_GENERATION, plan)
+    def _begin_page(self, activity: str, round_: int | None) -> task.Task[Any]:
+        number = self.progress.next_page
+        self.progress.next_page += 1
+        self._pages_begun += 1
+        page = {"activity": activity, "plan": self._plan, "number": number, "round": round_}
+        # A readable id of its own for every page: an operator finds it, and the next rebuild has others.
+        step = activity if round_ is None else f"{activity}-{round_}"
+        child = f"{names.REBUILD_INSTANCE}-{self.progress.id}/{step}/{number}"
+        return self._context.call_sub_orchestrator(names.REBUILD_PAGE, input=page, instance_id=child)
 
-    progress.enter("indexing")
-    yield from _index_pages(context, start, plan, progress)
+    def _take(self, activity: str, result: dict[str, Any]) -> None:
+        if activity == names.INDEX_PAGE:
+            self.progress.add(result)
+        else:
+            before = self.progress.verification
+            self.progress.verification = add_summaries(before, result) if before else result
 
-    progress.enter("catching_up")
-    yield from _catch_up(context, plan, progress)
+    def _enter(self, phase: str, pages: int) -> None:
+        self.progress.enter(phase, self._context.current_utc_datetime)
+        self.progress.start_pages(pages)
+        self.show()
 
-    progress.enter("verifying")
-    progress.verification = yield _call(context, names.VERIFY_GENERATION, plan["generation"])
-    wrong = sum(progress.verification[kind]["count"] for kind in ("missing", "stale", "extra"))
-    if wrong:
-        return progress.report("verification_failed", error=f"{wrong} documents differ from the lake")
+    def _report(self, status: str, error: str | None = None) -> dict[str, Any]:
+        return self.progress.report(status, self._context.current_utc_datetime, error)
 
-    progress.enter("swapping")
-    yield _call(context, names.SWAP_ALIAS, plan["generation"])
-    progress.add((yield _call(context, names.CATCH_UP, plan["generation"])))
-
-    progress.enter("retiring")
-    yield _call(context, names.RETIRE_GENERATIONS, None)
-    return progress.report("completed")
-
-
-def _index_pages(
-    context: task.OrchestrationContext, start: dict[str, Any], plan: dict[str, Any], progress: _Progress
-) -> Steps:
-    """Keep a window of pages under way: a slow page holds up its slot, not the others."""
-    waiting = iter(range(plan["pages"]))
-    running: list[task.Task[Any]] = []
-    while True:
-        while len(running) < start["window"] and (number := next(waiting, None)) is not None:
-            page = {"generation": plan["generation"], "id": plan["id"], "number": number}
-            # A readable id of its own for every page: an operator finds it, and the next rebuild has others.
-            child = f"{names.REBUILD_INSTANCE}-{plan['id']}/{number}"
-            running.append(context.call_sub_orchestrator(names.REBUILD_PAGE, input=page, instance_id=child))
-        if not running:
-            return
-        done = yield task.when_any(running)
-        running.remove(done)
-        progress.pages_done += 1
-        progress.add(done.get_result())
-        progress.show("indexing")
-
-
-def _catch_up(context: task.OrchestrationContext, plan: dict[str, Any], progress: _Progress) -> Steps:
-    for _ in range(CATCH_UP_ROUNDS):
-        result = yield _call(context, names.CATCH_UP, plan["generation"])
-        progress.add(result)
-        if not result["results"]:
-            return
-
-
-def _call(context: task.OrchestrationContext, name: str, value: Any) -> task.Task[Any]:
-    return context.call_activity(name, input=value, retry_policy=RETRY)
+    def _call(self, name: str, value: Any) -> task.Task[Any]:
+        return self._context.call_activity(name, input=value, retry_policy=RETRY)

@@ -12,6 +12,7 @@ from azure.core.credentials import AzureKeyCredential
 from azure.identity.aio import DefaultAzureCredential, get_bearer_token_provider
 from azure.search.documents.aio import SearchClient
 from azure.search.documents.indexes.aio import SearchIndexClient
+from azure.storage.blob import LocationMode
 from azure.storage.blob.aio import BlobServiceClient
 from openai import AsyncOpenAI
 
@@ -22,8 +23,10 @@ from shared.ids import pipeline_id
 from shared.index.chunks import Chunks
 from shared.index.generations import Generations
 from shared.index.schema import SCHEMA_VERSION
+from shared.index.writer import BulkWriter
 from shared.lake.container import Lake
 from shared.settings import Settings, StorageAccount
+from shared.source import Source
 from shared.state import RegionalState
 from shared.sync import Indexer
 
@@ -37,6 +40,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._search_clients: dict[str, SearchClient] = {}
+        self._writers: dict[str, BulkWriter] = {}
 
     @functools.cached_property
     def _identity(self) -> DefaultAzureCredential:
@@ -54,14 +58,21 @@ class Services:
         return self._blob_service(self.settings.lake_storage)
 
     @functools.cached_property
+    def lake_replica_account(self) -> BlobServiceClient:
+        """The lake's storage account, read at its replica in the other region."""
+        account = self._blob_service(self.settings.lake_storage)
+        account.location_mode = LocationMode.SECONDARY
+        return account
+
+    @functools.cached_property
     def regional_account(self) -> BlobServiceClient:
         """The region's own storage account."""
         return self._blob_service(self.settings.regional_storage)
 
-    @functools.cached_property
+    @property
     def lake(self) -> Lake:
         """The documents."""
-        return Lake(self.lake_account.get_container_client(self.settings.lake_container))
+        return self.primary.lake
 
     @functools.cached_property
     def state(self) -> RegionalState:
@@ -113,26 +124,60 @@ class Services:
             self._search_clients[index] = SearchClient(self.settings.search_endpoint, index, self._search_credential)
         return self._search_clients[index]
 
-    @functools.cached_property
-    def indexer(self) -> Indexer:
-        """What converges a path."""
+    def _chunks(self, index: str) -> Chunks:
+        client = self.search_client(index)
+        if index not in self._writers:
+            self._writers[index] = BulkWriter(client, self.settings.index_write_concurrency)
+        return Chunks(client, self._writers[index])
+
+    def _source(self, account: BlobServiceClient, replica: bool) -> Source:
         settings = self.settings
-        store = EmbeddingStore(self.lake_account.get_container_client(settings.embeddings_container), self.pipeline)
-        return Indexer(
-            lake=self.lake,
+        lake = Lake(account.get_container_client(settings.lake_container))
+        embeddings = account.get_container_client(settings.embeddings_container)
+        read_only = replica or settings.lake_read_only
+        store = EmbeddingStore(embeddings, self.pipeline, settings.embedding_dimensions, read_only)
+        indexer = Indexer(
+            lake=lake,
             store=store,
             embedder=self.embedder,
             state=self.state,
-            chunks_of=lambda index: Chunks(self.search_client(index)),
+            chunks_of=self._chunks,
             pipeline=self.pipeline,
             limits=ChunkLimits(settings.chunk_target_tokens, settings.chunk_max_tokens),
             max_bytes=settings.document_max_bytes,
         )
+        return Source(account, lake, store, indexer, replica)
+
+    @functools.cached_property
+    def primary(self) -> Source:
+        """The lake where it is written."""
+        return self._source(self.lake_account, replica=False)
+
+    @functools.cached_property
+    def secondary(self) -> Source:
+        """The lake's replica in the other region, which can only be read."""
+        return self._source(self.lake_replica_account, replica=True)
+
+    def source(self, name: str) -> Source:
+        """Return the side of the lake that a rebuild reads: "primary" or "secondary"."""
+        return self.secondary if name == "secondary" else self.primary
+
+    @property
+    def indexer(self) -> Indexer:
+        """What converges a path with the lake where it is written."""
+        return self.primary.indexer
 
     async def close(self) -> None:
         """Close every client that was made."""
         made = vars(self)
-        for name in ("lake_account", "regional_account", "model", "_search_index_client", "_identity"):
+        for name in (
+            "lake_account",
+            "lake_replica_account",
+            "regional_account",
+            "model",
+            "_search_index_client",
+            "_identity",
+        ):
             if name in made:
                 await made[name].close()
         for client in self._search_clients.values():

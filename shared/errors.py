@@ -4,6 +4,8 @@
     ├── SettingsError           the configuration is wrong; lists every fault with its remedy
     ├── BadRequest              400  the caller's input is wrong
     │   └── TooLarge            413  the caller's input is over a limit
+    ├── Unauthorized            401  nobody is known to be calling
+    ├── Forbidden               403  the caller may not do this
     ├── NotFound                404  no such document, version or rebuild
     ├── MethodNotAllowed        405  the route exists, but not for this method
     ├── Conflict                409  the same work is already running
@@ -45,6 +47,20 @@ class TooLarge(BadRequest):
 
     status = 413
     title = "Content too large"
+
+
+class Unauthorized(WarmlakeError):
+    """Nobody is known to be calling; the message says how to become somebody."""
+
+    status = 401
+    title = "Unauthorized"
+
+
+class Forbidden(WarmlakeError):
+    """The caller is known and may not do this."""
+
+    status = 403
+    title = "Forbidden"
 
 
 class NotFound(WarmlakeError):

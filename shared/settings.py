@@ -57,6 +57,28 @@ def _count(value: str) -> int:
     return number
 
 
+def _amount(value: str) -> int:
+    if not value.strip().isdecimal():
+        raise ValueError("is not a whole number of at least 0")
+    return int(value)
+
+
+def _price(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number < float("inf"):
+        raise ValueError("is not a number of at least 0")
+    return number
+
+
+def _operator_auth(value: str) -> str:
+    if value not in ("function_key", "app_role"):
+        raise ValueError("is neither function_key nor app_role")
+    return value
+
+
 def _share(value: str) -> float:
     try:
         number = float(value)
@@ -101,6 +123,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("EMBEDDING_DIMENSIONS", _count, None, "Length of the embedding vectors; the same in every region."),
     Setting("EMBEDDING_BATCH", _count, "64", "Texts in one embedding call (the service takes at most 2,048)."),
     Setting("EMBEDDING_CONCURRENCY", _count, "4", "Embedding calls under way at once in one process."),
+    Setting("EMBEDDING_TOKENS_PER_MINUTE", _amount, "0", "Quota of the embedding deployment; 0: not known."),
+    Setting("EMBEDDING_PRICE", _price, "0", "Price of 1,000,000 embedding tokens, for plans; 0: not known."),
     Setting("CHUNK_TARGET_TOKENS", _count, "150", "Tokens a chunk aims at."),
     Setting("CHUNK_MAX_TOKENS", _count, "400", "Tokens a chunk never exceeds."),
     Setting("DOCUMENT_MAX_BYTES", _count, "104857600", "Larger documents are quarantined as too_large."),
@@ -111,10 +135,28 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("CHAT_TIMEOUT_SECONDS", _count, "60", "Longest wait for the model's answer."),
     Setting("SUGGESTED_QUESTIONS", _questions, "[]", "Questions the empty chat page offers, as a JSON list."),
     Setting("REBUILD_PAGE_DOCUMENTS", _count, "50", "Documents in one page of a rebuild."),
+    Setting("REBUILD_PAGE_CHUNKS", _count, "1000", "Chunks in one page of a rebuild, about."),
     Setting("REBUILD_WINDOW", _count, "4", "Pages of a rebuild under way at once."),
     Setting("CONVERGE_CONCURRENCY", _count, "4", "Documents of one page converged at once."),
     Setting("REBUILD_MIN_SHARE", _share, "0.5", "A listing below this share of the live index stops a rebuild."),
+    Setting(
+        "REBUILD_MAX_FAILED_SHARE",
+        _share,
+        "0.01",
+        "More unreadable documents than this share stop a rebuild for a person.",
+    ),
+    Setting("INDEX_WRITE_CONCURRENCY", _count, "4", "Batches under way at once to one index in one process."),
     Setting("GENERATIONS_KEPT", _count, "2", "Generations kept after a swap, the live one included."),
+    Setting(
+        "LAKE_READ_ONLY", _switch, "false", "True before account failover: nothing is written to the lake account."
+    ),
+    Setting(
+        "OPERATOR_AUTH",
+        _operator_auth,
+        "function_key",
+        "Who may rebuild, cancel and roll back: holders of the function key, or of the app role Warmlake.Operator.",
+    ),
+    Setting("AUTH_ENABLED", _switch, "false", "True where App Service authentication is on: its headers are trusted."),
     Setting("SERVING", _switch, "true", "The operator's switch: false makes the health check fail."),
     Setting("AZURE_CLIENT_ID", _optional, "", "Client id of the user-assigned identity; empty: the default identity."),
 )
@@ -146,6 +188,8 @@ class Settings:
     embedding_dimensions: int
     embedding_batch: int
     embedding_concurrency: int
+    embedding_tokens_per_minute: int
+    embedding_price: float
     chunk_target_tokens: int
     chunk_max_tokens: int
     document_max_bytes: int
@@ -156,10 +200,16 @@ class Settings:
     chat_timeout_seconds: int
     suggested_questions: tuple[str, ...]
     rebuild_page_documents: int
+    rebuild_page_chunks: int
     rebuild_window: int
     converge_concurrency: int
     rebuild_min_share: float
+    rebuild_max_failed_share: float
+    index_write_concurrency: int
     generations_kept: int
+    lake_read_only: bool
+    operator_auth: str
+    auth_enabled: bool
     serving: bool
     azure_client_id: str
 
@@ -186,6 +236,8 @@ class Settings:
         target, most = values.get("chunk_target_tokens"), values.get("chunk_max_tokens")
         if isinstance(target, int) and isinstance(most, int) and target > most:
             faults.append(f"CHUNK_TARGET_TOKENS ({target}) is over CHUNK_MAX_TOKENS ({most}); lower the first")
+        if values.get("operator_auth") == "app_role" and values.get("auth_enabled") is False:
+            faults.append("OPERATOR_AUTH is app_role but AUTH_ENABLED is false: nobody could be an operator; set both")
         if faults:
             raise SettingsError("\n".join(faults))
         return cls(**values)  # type: ignore[arg-type]  # every field has just been parsed by its own row

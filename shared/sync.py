@@ -35,8 +35,9 @@ from shared.embeddings.record import Record, StoredChunk, Vectors
 from shared.embeddings.store import EmbeddingStore, Pointer
 from shared.errors import Throttled, UnreadableDocument
 from shared.ids import chunk_key, document_id
-from shared.index.chunks import ChunkMissing, Chunks
+from shared.index.chunks import Chunks
 from shared.index.schema import IndexedChunk
+from shared.index.writer import ChunkMissing
 from shared.lake.container import DocumentMoved, Lake
 from shared.lake.model import LakeDocument, is_document
 from shared.problems import Problem, Problems
@@ -51,7 +52,9 @@ Result = Literal["indexed", "unchanged", "deleted", "absent", "quarantined", "ig
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What converging one path did, in counts of chunks; `embedded` counts chunks sent to the model."""
+    """What converging one path did, in counts of chunks; `embedded` counts chunks sent to the model, `waited` the
+    seconds that services made it wait.
+    """
 
     path: str
     result: Result
@@ -59,6 +62,7 @@ class Outcome:
     kept: int = 0
     removed: int = 0
     embedded: int = 0
+    waited: float = 0.0
     reason: str = ""
 
 
@@ -204,20 +208,41 @@ class Indexer:
         if is_whole(have, document.etag, self.pipeline):
             return Outcome(path, "unchanged", kept=len(have))
         known = await self.problems.of(key)
-        if known and not retry_problems and (known.etag, known.pipeline) == (document.etag, self.pipeline):
+        return await self.bring(document, key, have, index, None if retry_problems else known, bool(known))
+
+    async def bring(
+        self,
+        document: LakeDocument,
+        key: str,
+        have: Sequence[IndexedChunk],
+        index: Chunks,
+        known: Problem | None,
+        clear_problem: bool,
+        pointer: Pointer | None = None,
+    ) -> Outcome:
+        """Make the index hold this version of a document, given what has been read: its chunks, and the problem known
+        of it.
+
+        `pointer` spares reading it, where the caller has it already. Raises DocumentMoved and ChunkMissing when the
+        world moved underneath.
+        """
+        path = document.path
+        if is_whole(have, document.etag, self.pipeline):
+            return Outcome(path, "unchanged", kept=len(have))
+        if known and (known.etag, known.pipeline) == (document.etag, self.pipeline):
             return Outcome(path, "quarantined", kept=len(have), reason=known.reason)
         try:
-            loaded = await self._load(document, key)
+            loaded = await self._load(document, key, pointer)
         except UnreadableDocument as fault:
             await self.problems.record(self._problem(document, key, fault))
             return Outcome(path, "quarantined", kept=len(have), reason=fault.reason)
         outcome = await self._write(document, key, loaded, have, index)
-        if known:
+        if clear_problem:
             await self.problems.clear(key)
         return outcome
 
     async def _write(
-        self, document: LakeDocument, key: str, loaded: _Loaded, have: tuple[IndexedChunk, ...], index: Chunks
+        self, document: LakeDocument, key: str, loaded: _Loaded, have: Sequence[IndexedChunk], index: Chunks
     ) -> Outcome:
         """Write new chunks, relabel those that stay, then delete the rest: in that order."""
         want = indexed_chunks(document, key, loaded.record, loaded.content_sha256, self.pipeline)
@@ -226,17 +251,17 @@ class Indexer:
         new = [position for position, chunk in enumerate(want) if chunk.id not in present]
         stay = [chunk for chunk in want if chunk.id in present]
         gone = {chunk.id for chunk in have} - {chunk.id for chunk in want}
-        await index.upload([want[position] for position in new], loaded.record.vectors[new])
-        await index.merge(stay)
-        await index.delete(sorted(gone))
-        return Outcome(document.path, "indexed", len(new), len(stay), len(gone), loaded.embedded)
+        waited = await index.upload([want[position] for position in new], loaded.record.vectors[new])
+        waited += await index.merge(stay)
+        waited += await index.delete(sorted(gone))
+        return Outcome(document.path, "indexed", len(new), len(stay), len(gone), loaded.embedded, waited)
 
-    async def _load(self, document: LakeDocument, key: str) -> _Loaded:
+    async def _load(self, document: LakeDocument, key: str, pointer: Pointer | None) -> _Loaded:
         """Return the document's chunks and vectors, computing only what the embedding store does not hold.
 
         Raises UnreadableDocument, and DocumentMoved when this version is gone.
         """
-        pointer = await self._store.pointer(key)
+        pointer = pointer or await self._store.pointer(key)
         if pointer and pointer.etag == document.etag:
             stored = await self._store.record(pointer.content_key)
             if stored:
@@ -253,7 +278,8 @@ class Indexer:
             vectors, embedded = await self._embed(chunks, pointer)
             record = Record(title, chunks, vectors)
             await self._store.save(content_key, record)
-        await self._store.point(key, Pointer(document.path, document.etag, document.version_id, content_key, digest))
+        pointer = Pointer(document.path, document.etag, document.version_id, content_key, digest, len(record.chunks))
+        await self._store.point(key, pointer)
         return _Loaded(record, digest, embedded)
 
     def _extract(self, path: str, content: bytes) -> tuple[str | None, tuple[StoredChunk, ...]]:
@@ -305,5 +331,6 @@ def _add(before: Outcome, step: Outcome) -> Outcome:
         kept=before.kept if confirmed else step.kept,
         removed=before.removed + step.removed,
         embedded=before.embedded + step.embedded,
+        waited=before.waited + step.waited,
         reason=step.reason,
     )

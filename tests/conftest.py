@@ -122,11 +122,11 @@ def settings(lake_service: str, azurite: Azurite, search_service: str, model_ser
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Services]:
+async def running(settings: Settings, make: bool = True) -> AsyncIterator[Services]:
     """The app's services, with their containers made as a deployment would; closed afterwards."""
     made = Services(settings)
     try:
-        for container in (settings.lake_container, settings.embeddings_container):
+        for container in (settings.lake_container, settings.embeddings_container) if make else ():
             await made.lake_account.create_container(container)
         await made.state.create()
         yield made

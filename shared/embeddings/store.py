@@ -7,7 +7,10 @@ are safe under concurrent writers: two workers with the same content write the s
 
 import json
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from urllib.parse import quote, unquote
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
@@ -19,21 +22,38 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Which content a document's version has. `content_key` names the record."""
+    """Which content a document's version has. `content_key` names the record, which has `chunks` chunks."""
 
     path: str
     etag: str
     version_id: str
     content_key: str
     content_sha256: str
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSummary:
+    """What a listing of pointers says of one: enough to plan with, and to read the record without the pointer."""
+
+    document_id: str
+    etag: str
+    content_key: str
+    content_sha256: str
+    chunks: int
 
 
 class EmbeddingStore:
-    """Records and pointers of one pipeline."""
+    """Records and pointers of one pipeline, whose vectors have `dimensions` numbers.
 
-    def __init__(self, container: ContainerClient, pipeline: str) -> None:
+    A store that is `read_only` saves nothing and is as useful otherwise.
+    """
+
+    def __init__(self, container: ContainerClient, pipeline: str, dimensions: int, read_only: bool = False) -> None:
         self._container = container
         self._pipeline = pipeline
+        self._dimensions = dimensions
+        self._read_only = read_only
 
     async def pointer(self, document_id: str) -> Pointer | None:
         """Return the document's pointer, or None when there is none that can be read."""
@@ -47,9 +67,34 @@ class EmbeddingStore:
             return None
 
     async def point(self, document_id: str, pointer: Pointer) -> None:
-        """Write the document's pointer."""
+        """Write the document's pointer. Its metadata repeats what a plan needs, so that a listing is enough."""
+        if self._read_only:
+            return
         data = json.dumps(asdict(pointer), ensure_ascii=False).encode()
-        await self._container.upload_blob(self._pointer_name(document_id), data, overwrite=True)
+        metadata = {
+            "etag": pointer.etag,
+            "content_key": quote(pointer.content_key),  # metadata is ASCII, a file's extension need not be
+            "content_sha256": pointer.content_sha256,
+            "chunks": str(pointer.chunks),
+        }
+        await self._container.upload_blob(self._pointer_name(document_id), data, overwrite=True, metadata=metadata)
+
+    async def summaries(self) -> AsyncIterator[StoredSummary]:
+        """Yield a summary of every pointer, in the order of document ids."""
+        async for blob in self._container.list_blobs(
+            name_starts_with=self._pointer_name("")[:-5], include=["metadata"]
+        ):
+            found = dict(blob.metadata or {})
+            try:
+                yield StoredSummary(
+                    document_id=PurePosixPath(blob.name).stem,
+                    etag=found["etag"],
+                    content_key=unquote(found["content_key"]),
+                    content_sha256=found["content_sha256"],
+                    chunks=int(found["chunks"]),
+                )
+            except (KeyError, ValueError):
+                logger.warning("embedding_store damaged=metadata blob=%s", blob.name)
 
     async def record(self, content_key: str) -> Record | None:
         """Return the record of this content, or None when there is none that can be read."""
@@ -57,7 +102,10 @@ class EmbeddingStore:
         if data is None:
             return None
         try:
-            return decode(data)
+            record = decode(data)
+            if record.vectors.shape[1] != self._dimensions:
+                raise DamagedRecord(f"its vectors have length {record.vectors.shape[1]}, not {self._dimensions}")
+            return record
         except DamagedRecord as damage:
             logger.warning("embedding_store damaged=record content=%s fault=%r", content_key, str(damage))
             return None
@@ -66,7 +114,8 @@ class EmbeddingStore:
         """Write the record. Overwriting is harmless: the same key always means the same bytes, unless they were
         damaged.
         """
-        await self._container.upload_blob(self._record_name(content_key), encode(record), overwrite=True)
+        if not self._read_only:
+            await self._container.upload_blob(self._record_name(content_key), encode(record), overwrite=True)
 
     async def _read(self, name: str) -> bytes | None:
         try:

@@ -1,7 +1,7 @@
 """The lake's container of documents: listing, heads, versions, and reading a document at a version."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
@@ -9,6 +9,8 @@ from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import ContainerClient
 
 from shared.lake.model import LakeDocument, LakeVersion, is_document
+
+History = list[BlobProperties]  # the versions of one document, the current one among them while it exists
 
 
 class DocumentMoved(Exception):
@@ -38,9 +40,38 @@ class Lake:
 
     async def list(self) -> AsyncIterator[LakeDocument]:
         """Yield every document in the order of paths, as the service pages them."""
-        async for blob in self._container.list_blobs(include=["metadata"]):
+        async for history in self._histories():
+            if (current := _current(history)) is not None:
+                yield _document(current)
+
+    async def list_at(self, moment: datetime) -> AsyncIterator[tuple[LakeDocument | None, LakeDocument | None]]:
+        """Yield for every document its newest version that was written by `moment`, and its current one if that is
+        newer; each None where there is none.
+
+        A document that is gone stays gone, whenever it was deleted: what was taken out of the lake must not answer.
+        """
+        async for history in self._histories():
+            current = _current(history)
+            if current is None:
+                continue
+            then = [blob for blob in history if _written(blob) <= _stamp(moment)]
+            newest = max(then, key=_written, default=None)
+            yield (
+                None if newest is None else _document(newest),
+                None if newest is current else _document(current),
+            )
+
+    async def _histories(self) -> AsyncIterator[History]:
+        """Yield the versions of every document. Only a listing with versions says which version is current."""
+        history: History = []
+        async for blob in self._container.list_blobs(include=["metadata", "versions"]):
+            if history and blob.name != history[0].name:
+                yield history
+                history = []
             if is_document(blob.name):
-                yield _document(blob)
+                history.append(blob)
+        if history:
+            yield history
 
     async def versions(self, path: str) -> tuple[LakeVersion, ...]:
         """Return the document's versions, newest first; empty when there never was such a document."""
@@ -69,6 +100,14 @@ class Lake:
         except (ResourceNotFoundError, ResourceModifiedError) as error:
             raise DocumentMoved(document.path) from error
 
+    async def read_if_present(self, path: str) -> bytes | None:
+        """Return the current bytes of a blob that is no document, or None when there is none."""
+        try:
+            stream = await self._container.get_blob_client(path).download_blob()
+            return await stream.readall()
+        except ResourceNotFoundError:
+            return None
+
     async def open_version(self, path: str, version_id: str) -> tuple[str, AsyncIterator[bytes]] | None:
         """Return content type and a stream of bytes of one version, or None when there is no such version."""
         blob = self._container.get_blob_client(path)
@@ -94,3 +133,18 @@ def _utc(blob: BlobProperties) -> datetime:
     if blob.last_modified is None:
         raise ValueError(f"the lake gave no last_modified for {blob.name!r}")
     return blob.last_modified
+
+
+def _current(history: History) -> BlobProperties | None:
+    """Return the current version; without versioning there is only that."""
+    return next((blob for blob in history if blob.is_current_version or not blob.version_id), None)
+
+
+def _written(blob: BlobProperties) -> str:
+    """Return when a version was written: its id is that time in UTC, to 100 ns; without versioning, to a second."""
+    return blob.version_id or _stamp(_utc(blob))
+
+
+def _stamp(moment: datetime) -> str:
+    """Return a moment in the form of version ids."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"

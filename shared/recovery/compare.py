@@ -1,63 +1,123 @@
-"""Compare the lake with a generation: what catching up must converge, and what verification finds wrong. Pure."""
+"""Compare one page of the lake with the same range of the index: what is missing, wrong or too much. Pure.
 
+Everything that a reader could ever be shown is checked: that every document is there at its version and whole, that
+every chunk has the text that its key was made from, and that nothing else is there.
+"""
+
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from shared.documents import chunk_sha256
+from shared.embeddings.record import StoredChunk
+from shared.ids import chunk_key
 from shared.index.schema import IndexedChunk
-from shared.lake.model import LakeDocument
+from shared.recovery.manifest import Entry, Page
 from shared.sync import is_whole
 
 SHOWN = 50  # paths listed in a report; the counts are complete
+KINDS = ("missing", "stale", "altered", "without_vector", "extra")  # each is a fault; "quarantined" is not
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a generation differs from the lake, by path. All empty: the generation is true to the lake."""
+    """How a generation differs from the lake, by path. All but `quarantined` empty: it is true to the lake."""
 
     missing: tuple[str, ...] = ()  # in the lake, not in the index
-    stale: tuple[str, ...] = ()  # another version, or a set of chunks that is not whole
+    stale: tuple[str, ...] = ()  # another version or pipeline, or a set of chunks that is not whole
+    altered: tuple[str, ...] = ()  # a chunk whose text or content hash is not the one it was written with
+    without_vector: tuple[str, ...] = ()  # a chunk that no vector query can find
     extra: tuple[str, ...] = ()  # in the index, not in the lake
     quarantined: tuple[str, ...] = ()  # known to be unreadable at this version: not a fault of the index
 
     @property
+    def faults(self) -> int:
+        """Number of documents that are wrong."""
+        return len(self.paths)
+
+    @property
     def paths(self) -> tuple[str, ...]:
-        """Every path that converging can mend."""
-        return tuple(sorted({*self.missing, *self.stale, *self.extra}))
+        """Every path that is wrong, in order."""
+        return tuple(sorted({path for kind in KINDS for path in getattr(self, kind)}))
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, dict[str, object]]:
         """Return counts and the first paths of each kind, for a report."""
-        kinds = {"missing": self.missing, "stale": self.stale, "extra": self.extra, "quarantined": self.quarantined}
-        return {kind: {"count": len(paths), "paths": list(paths[:SHOWN])} for kind, paths in kinds.items()}
-
-
-def by_path(chunks: Iterable[IndexedChunk]) -> dict[str, tuple[IndexedChunk, ...]]:
-    """Group chunks by the path of their document."""
-    found: dict[str, list[IndexedChunk]] = {}
-    for chunk in chunks:
-        found.setdefault(chunk.path, []).append(chunk)
-    return {path: tuple(group) for path, group in found.items()}
+        return {kind: _shown(len(getattr(self, kind)), getattr(self, kind)) for kind in (*KINDS, "quarantined")}
 
 
 def compare(
-    lake: Mapping[str, LakeDocument],
-    indexed: Mapping[str, tuple[IndexedChunk, ...]],
+    page: Page,
+    chunks: Iterable[IndexedChunk],
+    findable: frozenset[str],
     unreadable: Mapping[str, str],
     pipeline: str,
 ) -> Difference:
-    """Return how the index differs from the lake. `unreadable` gives path -> etag of the quarantined versions.
+    """Return how the chunks of a page's range differ from its documents.
 
-    An unreadable version is expected to be absent, or to have left an earlier version's chunks in place.
+    `findable` has the keys of the chunks that a vector query finds. `unreadable` gives document id -> etag of
+    quarantined versions: such a document is expected to be absent, or to have left an earlier version's chunks.
     """
-    missing, stale, quarantined = [], [], []
-    for path, document in lake.items():
-        chunks = indexed.get(path, ())
-        if is_whole(chunks, document.etag, pipeline):
-            continue
-        if unreadable.get(path) == document.etag:
-            quarantined.append(path)
-        elif chunks:
-            stale.append(path)
-        else:
-            missing.append(path)
-    extra = sorted(path for path in indexed if path not in lake)
-    return Difference(tuple(sorted(missing)), tuple(sorted(stale)), tuple(extra), tuple(sorted(quarantined)))
+    found: dict[str, list[IndexedChunk]] = defaultdict(list)
+    for chunk in chunks:
+        found[chunk.document_id].append(chunk)
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for entry in page.entries:
+        indexed = found.pop(entry.id, [])
+        kind = _fault(indexed, entry, findable, pipeline)
+        if kind in ("missing", "stale") and unreadable.get(entry.id) == entry.document.etag:
+            kind = "quarantined"
+        if kind:
+            kinds[kind].append(entry.document.path)
+    kinds["extra"] = [chunks[0].path for chunks in found.values()]
+    return Difference(**{kind: tuple(sorted(paths)) for kind, paths in kinds.items()})
+
+
+def _fault(chunks: list[IndexedChunk], entry: Entry, findable: frozenset[str], pipeline: str) -> str:
+    if not chunks:
+        return "missing"
+    if not is_whole(chunks, entry.document.etag, pipeline) or not all(_says(chunk, entry) for chunk in chunks):
+        return "stale"
+    if not all(_is_unaltered(chunk) for chunk in chunks):
+        return "altered"
+    return "" if all(chunk.id in findable for chunk in chunks) else "without_vector"
+
+
+def _says(chunk: IndexedChunk, entry: Entry) -> bool:
+    """Whether a chunk says of its document what the lake says."""
+    document = entry.document
+    labels = (chunk.path, chunk.version_id, chunk.last_modified, chunk.allowed_groups, chunk.tags)
+    lake = (document.path, document.version_id, document.last_modified, document.allowed_groups, document.tags)
+    return labels == lake and (entry.stored is None or chunk.content_sha256 == entry.stored.content_sha256)
+
+
+def _is_unaltered(chunk: IndexedChunk) -> bool:
+    """Whether the chunk's text is the one that its key was made from."""
+    digest = chunk_sha256(StoredChunk(chunk.content, chunk.heading, chunk.page, 0, 0))
+    return chunk.id.startswith(chunk_key(chunk.document_id, digest, 0)[:-1])
+
+
+def faults(summary: Mapping[str, Mapping[str, object]]) -> int:
+    """Return the number of faults that a summary counts."""
+    return sum(int(str(summary[kind]["count"])) for kind in KINDS if kind in summary)
+
+
+def add_summaries(
+    one: Mapping[str, Mapping[str, object]], other: Mapping[str, Mapping[str, object]]
+) -> dict[str, dict[str, object]]:
+    """Add the summaries of two pages."""
+    return {
+        kind: _shown(
+            int(str(one[kind]["count"])) + int(str(other[kind]["count"])),
+            (*_paths(one[kind]), *_paths(other[kind])),
+        )
+        for kind in (*KINDS, "quarantined")
+    }
+
+
+def _paths(kind: Mapping[str, object]) -> tuple[str, ...]:
+    paths = kind["paths"]
+    return tuple(paths) if isinstance(paths, (list, tuple)) else ()
+
+
+def _shown(count: int, paths: tuple[str, ...]) -> dict[str, object]:
+    return {"count": count, "paths": list(paths[:SHOWN])}

@@ -8,6 +8,7 @@ from shared import errors
 from shared.errors import (
     BadRequest,
     Conflict,
+    Forbidden,
     MethodNotAllowed,
     NotFound,
     NotReady,
@@ -15,6 +16,7 @@ from shared.errors import (
     SettingsError,
     Throttled,
     TooLarge,
+    Unauthorized,
     UnreadableDocument,
     WarmlakeError,
     problem,
@@ -23,6 +25,8 @@ from shared.errors import (
 ERRORS = [
     (BadRequest("the value 7 is wrong"), 400),
     (TooLarge("9 bytes; at most 4"), 413),
+    (Unauthorized("sign in"), 401),
+    (Forbidden("'Eve' may not"), 403),
     (NotFound("no such document 'x'"), 404),
     (MethodNotAllowed("PUT is not possible", frozenset({"GET"})), 405),
     (Conflict("already under way"), 409),

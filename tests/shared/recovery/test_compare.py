@@ -1,92 +1,123 @@
-"""Comparing the lake with a generation."""
+"""Comparing one page of the lake with its range of the index."""
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.documents import chunk_sha256
+from shared.embeddings.record import StoredChunk
+from shared.ids import chunk_key
 from shared.index.schema import IndexedChunk
-from shared.lake.model import LakeDocument
-from shared.recovery.compare import SHOWN, Difference, by_path, compare
-from tests.shared.chunks import MOMENT, chunk, whole
+from shared.recovery.compare import KINDS, SHOWN, Difference, add_summaries, compare, faults
+from shared.recovery.manifest import FIRST_ID, LAST_ID, Entry, Page
+from tests.shared.chunks import chunk
+from tests.shared.recovery.entries import entry
 
-paths = st.sampled_from([f"{name}.md" for name in "abcdef"])
-etags = st.sampled_from(["0x1", "0x2"])
-
-
-def listed(path: str, etag: str = "0x1") -> LakeDocument:
-    return LakeDocument(path, etag, "v", MOMENT, 5, {})
+PATHS = [f"{name}.md" for name in "abcdef"]
 
 
-def indexed(path: str, etag: str = "0x1", count: int = 2) -> tuple[IndexedChunk, ...]:
-    return whole(count, path=path, etag=etag)
+def page(*entries: Entry) -> Page:
+    return Page(0, FIRST_ID, LAST_ID, tuple(sorted(entries, key=lambda item: item.id)))
+
+
+def indexed(of: Entry, count: int = 2) -> list[IndexedChunk]:
+    """The chunks that a whole document has in the index."""
+    made = []
+    for ordinal in range(count):
+        text = f"Text {ordinal} of {of.document.path}."
+        digest = chunk_sha256(StoredChunk(text, "Top", None, 0, 0))
+        made.append(
+            chunk(
+                id=chunk_key(of.id, digest, 0),
+                document_id=of.id,
+                path=of.document.path,
+                content=text,
+                ordinal=ordinal,
+                chunk_count=count,
+                etag=of.document.etag,
+                version_id=of.document.version_id,
+            )
+        )
+    return made
+
+
+def differ(entries: list[Entry], chunks: list[IndexedChunk], unreadable: dict[str, str] | None = None) -> Difference:
+    return compare(page(*entries), chunks, frozenset(one.id for one in chunks), unreadable or {}, "p1")
 
 
 def test_equal_means_no_difference() -> None:
     """An index that holds every document whole at its version needs nothing."""
-    found = compare({"a.md": listed("a.md")}, {"a.md": indexed("a.md")}, {}, "p1")
-    assert found == Difference()
-    assert found.paths == ()
+    found = differ([entry("a.md")], indexed(entry("a.md")))
+    assert (found, found.faults, found.paths) == (Difference(), 0, ())
 
 
-def test_each_kind_of_difference_is_told() -> None:
-    """Missing, another version, half-written, another pipeline, and gone from the lake."""
-    lake = {path: listed(path) for path in ("missing.md", "old.md", "half.md", "pipeline.md", "right.md")}
-    held = {
-        "old.md": indexed("old.md", "0x0"),
-        "half.md": indexed("half.md")[:1],
-        "pipeline.md": whole(1, path="pipeline.md", pipeline="p0"),
-        "right.md": indexed("right.md"),
-        "gone.md": indexed("gone.md"),
-    }
-    found = compare(lake, held, {}, "p1")
-    assert found == Difference(("missing.md",), ("half.md", "old.md", "pipeline.md"), ("gone.md",), ())
-    assert found.paths == ("gone.md", "half.md", "missing.md", "old.md", "pipeline.md")
+def test_each_kind_of_fault_is_told() -> None:
+    """Missing, another version, half-written, relabelled, altered, without a vector, and gone from the lake."""
+    paths = ("missing.md", "old.md", "half.md", "groups.md", "altered.md", "blind.md", "right.md")
+    entries = {path: entry(path) for path in paths}
+    relabelled = [replace(one, allowed_groups=("board",)) for one in indexed(entries["groups.md"])]
+    altered = indexed(entries["altered.md"])
+    altered[1] = replace(altered[1], content="Something else.")
+    chunks = [
+        *indexed(entry("old.md", "0x0")),
+        *indexed(entries["half.md"])[:1],
+        *relabelled,
+        *altered,
+        *indexed(entries["blind.md"]),
+        *indexed(entries["right.md"]),
+        *indexed(entry("gone.md")),
+    ]
+    blind = indexed(entries["blind.md"])[0].id
+    findable = frozenset(one.id for one in chunks) - {blind}
+    found = compare(page(*entries.values()), chunks, findable, {}, "p1")
+    assert found == Difference(
+        missing=("missing.md",),
+        stale=("groups.md", "half.md", "old.md"),
+        altered=("altered.md",),
+        without_vector=("blind.md",),
+        extra=("gone.md",),
+    )
+    assert found.faults == 7
+
+
+def test_content_that_is_not_the_stored_one_is_stale() -> None:
+    """Where the embedding store says which content a version has, chunks of other content are not right."""
+    known = entry("a.md", chunks=2)
+    assert differ([known], indexed(known)) == Difference()
+    other = [replace(one, content_sha256="cd" * 32) for one in indexed(known)]
+    assert differ([known], other) == Difference(stale=("a.md",))
 
 
 def test_an_unreadable_version_is_no_fault_of_the_index() -> None:
     """A quarantined version may be absent or leave an earlier one in place; a newer version may not."""
-    lake = {path: listed(path, "0x2") for path in ("never.md", "earlier.md", "mended.md")}
-    held = {"earlier.md": indexed("earlier.md"), "mended.md": indexed("mended.md")}
-    unreadable = {"never.md": "0x2", "earlier.md": "0x2", "mended.md": "0x1"}
-    found = compare(lake, held, unreadable, "p1")
+    never, earlier, mended = (entry(path, "0x2") for path in ("never.md", "earlier.md", "mended.md"))
+    held = [*indexed(entry("earlier.md")), *indexed(entry("mended.md"))]
+    found = differ([never, earlier, mended], held, {never.id: "0x2", earlier.id: "0x2", mended.id: "0x1"})
     assert found == Difference(stale=("mended.md",), quarantined=("earlier.md", "never.md"))
     assert found.paths == ("mended.md",)
 
 
 def test_a_readable_version_counts_as_such() -> None:
     """A document that is whole in the index is right even though a problem is still on record."""
-    assert compare({"a.md": listed("a.md")}, {"a.md": indexed("a.md")}, {"a.md": "0x1"}, "p1") == Difference()
+    one = entry("a.md")
+    assert differ([one], indexed(one), {one.id: "0x1"}) == Difference()
 
 
-@given(st.dictionaries(paths, etags), st.dictionaries(paths, etags), st.dictionaries(paths, etags))
-def test_every_path_is_judged_once(lake: dict[str, str], held: dict[str, str], unreadable: dict[str, str]) -> None:
-    """A path is right or in exactly one kind, kinds are sorted, and only what is in the lake or the index appears."""
-    found = compare(
-        {path: listed(path, etag) for path, etag in lake.items()},
-        {path: indexed(path, etag) for path, etag in held.items()},
-        unreadable,
-        "p1",
-    )
-    kinds = [found.missing, found.stale, found.extra, found.quarantined]
-    told = [path for kind in kinds for path in kind]
-    right = [path for path in lake if held.get(path) == lake[path]]
-    assert sorted([*told, *right]) == sorted({*lake, *held})
-    assert all(list(kind) == sorted(kind) for kind in kinds)
-    assert set(found.extra) == set(held) - set(lake)
+@given(st.sets(st.sampled_from(PATHS)), st.sets(st.sampled_from(PATHS)))
+def test_every_path_is_right_or_in_one_kind(lake: set[str], held: set[str]) -> None:
+    """A document is told once, and none that differs is overlooked."""
+    found = differ([entry(path) for path in lake], [one for path in held for one in indexed(entry(path))])
+    told = [path for kind in KINDS for path in getattr(found, kind)]
+    assert sorted(told) == sorted(lake ^ held) == list(found.paths)
 
 
-def test_chunks_are_grouped_by_path() -> None:
-    """Chunks of many documents come in any order."""
-    mixed = [chunk(path="b.md"), chunk(path="a.md", ordinal=0), chunk(path="b.md", ordinal=1)]
-    assert by_path(mixed) == {"b.md": (mixed[0], mixed[2]), "a.md": (mixed[1],)}
-    assert by_path([]) == {}
-
-
-def test_summary_counts_all_and_lists_some() -> None:
-    """A report stays small with a million differences, and is JSON."""
-    many = tuple(f"{number:04}.md" for number in range(SHOWN + 10))
-    summary = json.loads(json.dumps(Difference(missing=many).summary()))
-    assert summary["missing"] == {"count": SHOWN + 10, "paths": list(many[:SHOWN])}
-    assert summary["extra"] == {"count": 0, "paths": []}
-    assert list(summary) == ["missing", "stale", "extra", "quarantined"]
+def test_summaries_add_up() -> None:
+    """Counts are complete, lists are cut, and the sum can be added to again and written as JSON."""
+    many = Difference(missing=tuple(f"{n:04}" for n in range(SHOWN + 5)), quarantined=("q",))
+    total = add_summaries(add_summaries(many.summary(), many.summary()), Difference(extra=("x",)).summary())
+    assert faults(total) == 2 * (SHOWN + 5) + 1
+    assert total["quarantined"] == {"count": 2, "paths": ["q", "q"]}
+    assert total["missing"]["count"] == 2 * (SHOWN + 5)
+    assert len(json.loads(json.dumps(total))["missing"]["paths"]) == SHOWN

@@ -1,6 +1,7 @@
-"""The plan of a rebuild: the request, the guard, the pages."""
+"""The plan of a rebuild: the request, the guards, the estimate."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -8,7 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import BadRequest, Refused
-from shared.recovery.plan import REASON_CHARACTERS, RebuildRequest, guard, pages, parse_rebuild_request
+from shared.recovery.plan import (
+    BYTES_PER_CHUNK,
+    REASON_CHARACTERS,
+    Estimator,
+    RebuildPlan,
+    RebuildRequest,
+    guard,
+    guard_failures,
+    parse_cancel_request,
+    parse_rebuild_request,
+    parse_rollback_request,
+    plan_from,
+)
+from tests.shared.recovery.entries import entry
 
 
 def parse(value: Any) -> RebuildRequest:
@@ -23,8 +37,8 @@ def test_an_empty_body_means_the_defaults(body: bytes) -> None:
 
 def test_every_field_is_read() -> None:
     """What the operator asks for is what is planned."""
-    asked = {"reason": "drill", "source": "primary", "dry_run": True, "force": True, "resume": True}
-    assert parse(asked) == RebuildRequest("drill", "primary", dry_run=True, force=True, resume=True)
+    asked = {"reason": "drill", "source": "secondary", "dry_run": True, "force": True, "resume": True}
+    assert parse(asked) == RebuildRequest("drill", "secondary", dry_run=True, force=True, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -78,10 +92,64 @@ def test_the_refusal_has_the_numbers() -> None:
         guard(3, 100, 0.5, force=False)
 
 
-@given(st.lists(st.text(max_size=5), max_size=40), st.integers(1, 10))
-def test_pages_hold_every_path_once_in_order(paths: list[str], size: int) -> None:
-    """Only the last page may be short, and none is empty."""
-    made = list(pages(paths, size))
-    assert [path for page in made for path in page] == paths
-    assert all(len(page) == size for page in made[:-1])
-    assert all(made)
+@pytest.mark.parametrize(("failed", "stops"), [(0, False), (10, False), (11, True), (1_000, True)])
+def test_too_many_failures_stop_a_rebuild(failed: int, stops: bool) -> None:
+    """Up to the share is a warning, beyond it a person decides; force is that person's decision."""
+    said = guard_failures(failed, 1_000, 0.01, force=False)
+    assert bool(said) is stops
+    if stops:
+        assert f"{failed} of 1000 documents" in said
+    assert guard_failures(failed, 1_000, 0.01, force=True) == ""
+
+
+def test_stored_documents_are_counted_exactly() -> None:
+    """What the embedding store holds costs no tokens, and its chunks are known."""
+    estimator = Estimator(tokens_per_chunk=100)
+    for chunks in (3, 4):
+        estimator.add(entry(f"{chunks}.md", size=chunks * 500, chunks=chunks))
+    found = estimator.estimate(0, 0.0, None)
+    assert (found.chunks, found.stored_documents, found.stored_chunks, found.tokens_to_embed) == (7, 2, 7, 0)
+    assert (estimator.documents, estimator.bytes) == (2, 3_500)
+    assert (found.embedding_minutes, found.embedding_cost, found.indexing_minutes) == (None, None, None)
+
+
+def test_unknown_documents_are_estimated_from_those_of_their_kind() -> None:
+    """Sizes are turned into chunks by the ratio of stored documents with the same extension, or by a default."""
+    estimator = Estimator(tokens_per_chunk=100)
+    estimator.add(entry("known.pdf", size=10_000, chunks=5))
+    estimator.add(entry("new.pdf", size=40_000))
+    estimator.add(entry("new.md", size=round(BYTES_PER_CHUNK * 10)))
+    found = estimator.estimate(tokens_per_minute=1_500, price_per_million_tokens=2.0, chunks_per_second=0.5)
+    assert found.chunks == 5 + 20 + 10
+    assert found.tokens_to_embed == 30 * 100
+    assert (found.embedding_minutes, found.embedding_cost) == (2.0, 0.006)
+    assert found.indexing_minutes == round(35 / 0.5 / 60, 2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**7), st.none() | st.integers(1, 500)), max_size=40))
+def test_every_document_is_estimated_at_a_chunk_at_least(documents: list[tuple[int, int | None]]) -> None:
+    """No document is planned as nothing, whatever its size."""
+    estimator = Estimator(tokens_per_chunk=150)
+    for n, (size, chunks) in enumerate(documents):
+        estimator.add(entry(f"{n}.md", size=size, chunks=chunks))
+    assert estimator.estimate(0, 0.0, None).chunks >= len(documents)
+
+
+def test_plan_survives_json() -> None:
+    """A plan travels through the orchestration's history unchanged."""
+    estimator = Estimator(150)
+    estimator.add(entry("a.md", size=10))
+    estimate = estimator.estimate(1, 1.0, 1.0)
+    plan = RebuildPlan("1", "documents-1", None, "secondary", False, 1, 1, 10, estimate, "2026-01-01T00:00:00+00:00")
+    assert plan_from(json.loads(json.dumps(asdict(plan)))) == plan
+
+
+def test_rollback_and_cancel_name_what_is_wrong() -> None:
+    """Both take a reason; a rollback may name its generation."""
+    assert parse_rollback_request(b"").generation is None
+    assert parse_rollback_request(b'{"generation": "g", "reason": "bad answers"}').reason == "bad answers"
+    assert parse_cancel_request(b'{"reason": "mistake"}') == "mistake"
+    with pytest.raises(BadRequest, match="not 7"):
+        parse_rollback_request(b'{"generation": 7}')
+    with pytest.raises(BadRequest, match="unknown fields"):
+        parse_cancel_request(b'{"id": "1"}')

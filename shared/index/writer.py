@@ -1,0 +1,189 @@
+"""Bulk writing: the actions of many documents packed into few, full batches.
+
+Documents converge side by side, each waiting for its own actions. The writer gathers what they hand in until a batch is
+full or nothing more comes, keeps several batches under way, and sends fewer at once when the service refuses some.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.search.documents.aio import SearchClient
+from azure.search.documents.models import IndexDocumentsBatch, IndexingResult
+
+from shared.errors import Throttled
+
+logger = logging.getLogger(__name__)
+
+Action = dict[str, Any]
+
+MAX_ACTIONS = 1_000  # actions the service takes in one batch
+MAX_BYTES = 15_000_000  # the service takes 16 MB; headroom for the envelope
+TRANSIENT = frozenset({409, 422, 429, 500, 502, 503, 504})  # statuses after which the same action may succeed
+LINGER_SECONDS = 0.005  # how long a batch that is not full waits for more
+PATIENCE_SECONDS = 300.0  # how long one batch is tried before the activity's own retry takes over
+FIRST_WAIT = 0.5  # seconds before the second try where the service names none; doubled, with jitter
+LONGEST_WAIT = 30.0  # seconds
+CALM = 8  # batches without a refusal, after which one more is sent at once
+
+
+class ChunkMissing(Exception):
+    """A merge found no such chunk: the index changed underneath, and the caller looks at it again."""
+
+
+class _Call:
+    """What one caller handed in: it is over when every action has been written, or one never can be."""
+
+    def __init__(self, actions: int) -> None:
+        self.waited = 0.0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._left = actions
+
+    def written(self) -> None:
+        self._left -= 1
+        if self._left == 0 and not self.done.done():
+            self.done.set_result(None)
+
+    def failed(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    key: str
+    body: bytes
+    call: _Call
+
+
+class BulkWriter:
+    """Writes to one index, `concurrency` batches at once at most. Callers share it within one event loop."""
+
+    def __init__(self, client: SearchClient, concurrency: int) -> None:
+        self._client = client
+        self._most = self._allowed = concurrency
+        self._calm = 0
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._queue: list[_Item] = []
+        self._queued_bytes = 0
+        self._pump: asyncio.Task[None] | None = None
+
+    async def send(self, actions: Sequence[Action]) -> float:
+        """Write the actions; returns when the service has acknowledged every one, with the seconds that it made us
+        wait. A wait is told to one of those who share it, so that sums are right.
+
+        Raises ChunkMissing where a merge found no chunk, Throttled when the service kept refusing, and what the service
+        raised for anything that another try would not change.
+        """
+        if not actions:
+            return 0.0
+        call = _Call(len(actions))
+        for action in actions:
+            # Vectors stay numpy arrays until here: they are written in float32's own shortest digits.
+            body = orjson.dumps(action, option=orjson.OPT_SERIALIZE_NUMPY)
+            self._queue.append(_Item(action["id"], body, call))
+            self._queued_bytes += len(body)
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._send_queued(), name="bulk-writer")
+        await call.done
+        return call.waited
+
+    async def _send_queued(self) -> None:
+        while self._queue:
+            if len(self._queue) < MAX_ACTIONS and self._queued_bytes < MAX_BYTES:
+                await asyncio.sleep(LINGER_SECONDS)
+            while len(self._under_way) >= self._allowed:
+                await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+            task = asyncio.create_task(self._send_batch(self._take()))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    def _take(self) -> list[_Item]:
+        used = count = 0
+        for item in self._queue[:MAX_ACTIONS]:
+            if count and used + len(item.body) > MAX_BYTES:
+                break
+            used += len(item.body)
+            count += 1
+        batch = self._queue[:count]
+        del self._queue[:count]
+        self._queued_bytes -= used
+        return batch
+
+    async def _send_batch(self, batch: list[_Item]) -> None:
+        started = time.monotonic()
+        wait = FIRST_WAIT
+        waiting = batch
+        try:
+            while True:
+                waiting, asked = await self._try(waiting)
+                if not waiting:
+                    return
+                pause = asked if asked is not None else wait * random.uniform(0.5, 1.5)
+                if time.monotonic() + pause - started > PATIENCE_SECONDS:
+                    raise Throttled(f"the search service kept refusing {len(waiting)} actions", retry_after=pause)
+                logger.warning("index_write retrying=%d of=%d wait=%.1fs", len(waiting), len(batch), pause)
+                waiting[0].call.waited += pause
+                await asyncio.sleep(pause)
+                wait = min(2 * wait, LONGEST_WAIT)
+        except Exception as error:  # whoever waits for these actions has to know
+            for item in waiting:
+                item.call.failed(error)
+
+    async def _try(self, batch: list[_Item]) -> tuple[list[_Item], float | None]:
+        """Send a batch once; returns what has to be sent again, and the seconds that the service asked to wait."""
+        body = b'{"value":[' + b",".join(item.body for item in batch) + b"]}"
+        try:
+            # The client takes a serialised batch as well, and then spends nothing on copying every number of it.
+            results = await self._client.index_documents(cast(IndexDocumentsBatch, body), retry_total=0)
+        except (ServiceRequestError, ServiceResponseError) as error:
+            logger.warning("index_write fault=%r", error)
+            return self._refused(batch, None)
+        except HttpResponseError as error:
+            if error.status_code not in TRANSIENT:
+                raise
+            return self._refused(batch, retry_after(error))
+        failed = {result.key: result for result in results if not result.succeeded}
+        again: list[_Item] = []
+        for item in batch:
+            if item.key not in failed:
+                item.call.written()
+            elif failed[item.key].status_code in TRANSIENT:
+                again.append(item)
+            else:
+                item.call.failed(_failure(failed[item.key]))
+        return self._refused(again, None) if again else self._accepted()
+
+    def _refused(self, batch: list[_Item], asked: float | None) -> tuple[list[_Item], float | None]:
+        self._allowed = max(1, self._allowed // 2)
+        self._calm = 0
+        return batch, asked
+
+    def _accepted(self) -> tuple[list[_Item], float | None]:
+        self._calm += 1
+        if self._calm >= CALM and self._allowed < self._most:
+            self._allowed += 1
+            self._calm = 0
+        return [], None
+
+
+def _failure(result: IndexingResult) -> Exception:
+    if result.status_code == 404:
+        return ChunkMissing(result.key)
+    return HttpResponseError(f"chunk {result.key!r}: {result.status_code} {result.error_message}")
+
+
+def retry_after(error: HttpResponseError) -> float | None:
+    """Return the seconds that a refusal asks to wait, or None where it names none."""
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    for name, seconds in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name, "")
+        if value.isdecimal():
+            return int(value) * seconds
+    return None
