@@ -18,6 +18,7 @@ PASSED = ROOT / ".pytest_cache" / "passed"
 COMMON = (
     *("tests/conftest.py", "tests/__main__.py", "pyproject.toml", "requirements.txt", "requirements-local.txt"),
     *("requirements-nodeps.txt", "local/processes.py", "local/serve.py", "local/azurite.py", "local/node.py"),
+    *("local/faults.py", "local/fault_rules.py"),
 )
 # suite: the folders and files that it depends on, beside COMMON and itself
 SUITES: dict[str, tuple[str, ...]] = {

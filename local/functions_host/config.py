@@ -12,6 +12,8 @@ from local.functions_host.model import HostError
 
 SETTING = re.compile(r"%([^%]+)%")
 TIMESPAN = re.compile(r"(-)?(?:(\d+)\.)?(\d{1,2}):(\d{2})(?::(\d{2})(\.\d{1,7})?)?")
+BODY_SETTING = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+BODY_BYTES = 104_857_600  # Azure's default for that setting
 DEVELOPMENT_STORAGE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     # Azurite's published development key: the same on every machine, no secret.
@@ -47,10 +49,31 @@ class QueuesConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpConfig:
+    """`extensions.http`. None is no limit."""
+
+    route_prefix: str
+    max_concurrent: int | None
+    max_outstanding: int | None
+    headers: Mapping[str, str]  # customHeaders: added to every response
+    body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalHost:
+    """`Host` of local.settings.json. None where nothing is said."""
+
+    port: int | None
+    cors: tuple[str, ...]
+    cors_credentials: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HostConfig:
     """What the host takes from host.json."""
 
-    route_prefix: str
+    http: HttpConfig
+    function_timeout: float | None  # seconds; None is no limit
     durable: DurableConfig
     queues: QueuesConfig
     blob_parallelism: int
@@ -58,7 +81,7 @@ class HostConfig:
     telemetry_mode: str
 
 
-def load_local_settings(folder: Path, environ: MutableMapping[str, str]) -> None:
+def load_local_settings(folder: Path, environ: MutableMapping[str, str]) -> LocalHost:
     """Put local.settings.json's `Values` into the environment, which wins where it already has the name."""
     found = _json_object(folder / "local.settings.json")
     values = found.get("Values", {})
@@ -69,6 +92,7 @@ def load_local_settings(folder: Path, environ: MutableMapping[str, str]) -> None
             raise HostError(f"local.settings.json: the value of {name!r} must be a string")
         text = "" if value is None else ("true" if value else "false") if isinstance(value, bool) else str(value)
         environ.setdefault(name, text)
+    return _local_host(found.get("Host", {}))
 
 
 def load_host_config(folder: Path, environ: Mapping[str, str]) -> HostConfig:
@@ -78,9 +102,9 @@ def load_host_config(folder: Path, environ: Mapping[str, str]) -> HostConfig:
         raise HostError("host.json: 'version' must be \"2.0\"")
     _override(root, environ)
     extensions = _section(root, "extensions")
-    http = _section(extensions, "http")
     return HostConfig(
-        route_prefix=str(http.get("routePrefix", "api")).strip("/"),
+        http=_http(_section(extensions, "http"), environ),
+        function_timeout=_function_timeout(root),
         durable=_durable(_section(extensions, "durableTask"), environ),
         queues=_queues(_section(extensions, "queues")),
         blob_parallelism=_whole(_section(extensions, "blobs"), "maxDegreeOfParallelism", 8),
@@ -177,6 +201,49 @@ def _seconds(section: Mapping[str, Any], name: str, default: float) -> float:
         return timespan(str(section[name]))
     except ValueError as fault:
         raise HostError(f"host.json: {name!r}: {fault}") from None
+
+
+def _http(section: Mapping[str, Any], environ: Mapping[str, str]) -> HttpConfig:
+    headers = _section(section, "customHeaders")
+    if not all(isinstance(value, str) for value in headers.values()):
+        raise HostError("host.json: 'customHeaders' must be an object of texts")
+    size = environ.get(BODY_SETTING) or str(BODY_BYTES)
+    if not size.isdecimal():
+        raise HostError(f"{BODY_SETTING} must be a number of bytes, not {size!r}")
+    return HttpConfig(
+        route_prefix=str(section.get("routePrefix", "api")).strip("/"),
+        max_concurrent=_bound(section, "maxConcurrentRequests"),
+        max_outstanding=_bound(section, "maxOutstandingRequests"),
+        headers=headers,
+        body_bytes=int(size),
+    )
+
+
+def _bound(section: Mapping[str, Any], name: str) -> int | None:
+    """Return a bound of at least 1; None for -1, no bound, which is the default outside of a consumption plan."""
+    return None if str(section.get(name, -1)) == "-1" else _whole(section, name, -1)
+
+
+def _function_timeout(root: Mapping[str, Any]) -> float | None:
+    """Return the seconds that a function may take. As in Core Tools there is no limit unless one is set."""
+    if str(root.get("functionTimeout", -1)) == "-1":
+        return None
+    seconds = _seconds(root, "functionTimeout", 0.0)
+    if seconds <= 0:
+        raise HostError(f"host.json: 'functionTimeout' must be above zero, or -1 for no limit, not {seconds:g} s")
+    return seconds
+
+
+def _local_host(section: Any) -> LocalHost:
+    if not isinstance(section, dict):
+        raise HostError("local.settings.json: 'Host' must be an object")
+    port = section.get("LocalHttpPort")
+    if port is not None and (not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535):
+        raise HostError(f"local.settings.json: 'LocalHttpPort' must be a port, not {port!r}")
+    cors = section.get("CORS", "")
+    if not isinstance(cors, str):
+        raise HostError(f"local.settings.json: 'CORS' must be origins separated by commas, not {cors!r}")
+    return LocalHost(port, tuple(cors.split(",")), section.get("CORSCredentials") is True)
 
 
 def _durable(section: Mapping[str, Any], environ: Mapping[str, str]) -> DurableConfig:

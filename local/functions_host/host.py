@@ -15,6 +15,7 @@ from aiohttp import web
 import local
 from local.functions_host import logs
 from local.functions_host.config import HostConfig, load_host_config, load_local_settings
+from local.functions_host.cors import Cors, parse_cors
 from local.functions_host.durable.extension import DurableExtension
 from local.functions_host.http_server import HttpServer, methods_of
 from local.functions_host.http_streaming import StreamRelay
@@ -29,16 +30,23 @@ from local.functions_host.worker import AppFailed, Worker, detach_project
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_PORT = 7071
 STOP_SECONDS = 1.0  # open connections get this long when the host stops
 PROJECT = Path(local.__file__).parent.parent
 
 
-def run(folder: Path, port: int) -> int:
-    """Run the app in a folder until SIGTERM or SIGINT. Returns the exit code: 0, or 1 when it cannot run."""
+def run(folder: Path, port: int | None, cors: tuple[str, ...] = (), cors_credentials: bool = False) -> int:
+    """Run the app in a folder until SIGTERM or SIGINT. Returns the exit code: 0, or 1 when it cannot run.
+
+    What is given here goes before `Host` of local.settings.json, as options of Core Tools do.
+    """
     try:
-        load_local_settings(folder, os.environ)
+        own = load_local_settings(folder, os.environ)
         config = load_host_config(folder, os.environ)
         keys = load_keys(os.environ)
+        given = any(cors)
+        allowed = parse_cors(cors if given else own.cors, cors_credentials or (not given and own.cors_credentials))
+        port = port if port is not None else own.port if own.port is not None else DEFAULT_PORT
         listening = listen(port)
     except HostError as fault:
         print(f"functions_host: {fault}", file=sys.stderr)
@@ -54,7 +62,7 @@ def run(folder: Path, port: int) -> int:
     logs.setup(config.log_levels)
     detach_project(PROJECT, folder)
     try:
-        asyncio.run(_serve(folder, config, keys, listening))
+        asyncio.run(_serve(folder, config, keys, allowed, listening))
     except AppFailed as failed:
         print(failed.trace or failed, file=sys.stderr)
         print(f"functions_host: the function app in {folder} did not load: {failed}", file=sys.stderr)
@@ -89,7 +97,9 @@ def _exit(code: int) -> int:
     os._exit(code)
 
 
-async def _serve(folder: Path, config: HostConfig, keys: Keys | None, listening: socket.socket) -> None:
+async def _serve(
+    folder: Path, config: HostConfig, keys: Keys | None, cors: Cors | None, listening: socket.socket
+) -> None:
     begun = time.monotonic()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -108,12 +118,12 @@ async def _serve(folder: Path, config: HostConfig, keys: Keys | None, listening:
         loading.result()
         telemetry = start_telemetry(config.telemetry_mode, os.environ)
         stack.callback(telemetry.stop)
-        invoker = Invoker(worker, telemetry)
-        server = HttpServer(worker.functions, config.route_prefix, invoker, keys)
+        invoker = Invoker(worker, telemetry, config.function_timeout)
+        server = HttpServer(worker.functions, config.http, invoker, keys, cors)
         server.mount("/admin/host/status", lambda request: _status(worker, begun))
         stack.push_async_callback(server.stop)
         if worker.stream_address:
-            server.stream_through(StreamRelay(worker.stream_address))
+            server.stream_through(StreamRelay(worker.stream_address, config.http.body_bytes))
         connections = Connections(os.environ)
         stack.push_async_callback(connections.close)
         name = host_id(folder)
@@ -124,9 +134,14 @@ async def _serve(folder: Path, config: HostConfig, keys: Keys | None, listening:
         ):
             stack.push_async_callback(extension.stop)
             await extension.start()
-        # handler_cancellation: a client that goes away cancels the forwarding of its request
+        # handler_cancellation: a client that goes away cancels the forwarding of its request.
+        # auto_decompress: as in Azure, a compressed body reaches the function as it was sent.
         runner = web.AppRunner(
-            server.application(), access_log=None, handler_cancellation=True, shutdown_timeout=STOP_SECONDS
+            server.application(),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=STOP_SECONDS,
+            auto_decompress=False,
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 
+from local.functions_host.config import HttpConfig
+from local.functions_host.cors import Cors
 from local.functions_host.http_classic import to_response, to_rpc
+from local.functions_host.http_limits import Throttle, TooManyRequests, refuse_length
 from local.functions_host.http_streaming import ANSWERING, StreamRelay
 from local.functions_host.invoker import Invoker
 from local.functions_host.keys import Keys
@@ -18,7 +21,6 @@ from local.functions_host.worker import Call, FunctionFailed, Result
 
 logger = logging.getLogger(__name__)
 
-BODY_BYTES = 210_763_776  # Azure's limit
 LIMIT_SETTING = "FUNCTIONS_HOST_HTTP_TIMEOUT_SECONDS"
 LIMIT_SECONDS = 230.0  # Azure's front end gives up then
 RESERVED = ("/admin/", "/runtime/webhooks/")
@@ -30,16 +32,23 @@ type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class HttpServer:
     """Serves the app's HTTP functions and whatever paths other parts of the host mount."""
 
-    def __init__(self, functions: Iterable[Function], prefix: str, invoker: Invoker, keys: Keys | None) -> None:
+    def __init__(
+        self, functions: Iterable[Function], config: HttpConfig, invoker: Invoker, keys: Keys | None, cors: Cors | None
+    ) -> None:
         self._invoker = invoker
+        self._config = config
         self._keys = keys
+        self._cors = cors
+        self._throttle = Throttle(config)
         self._relay: StreamRelay | None = None
         self._mounted: list[tuple[str, Handler]] = []
         self._running: set[asyncio.Future[Result]] = set()
         self._limit = float(os.environ.get(LIMIT_SETTING) or LIMIT_SECONDS)
         http = [function for function in functions if function.trigger.type == "httpTrigger"]
         self.routes = [
-            parse_route(route_of(function, prefix), methods_of(function), function, f"function {function.name!r}")
+            parse_route(
+                route_of(function, config.route_prefix), methods_of(function), function, f"function {function.name!r}"
+            )
             for function in http
         ]
         self._router = Router(self.routes)
@@ -54,9 +63,15 @@ class HttpServer:
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
-        app = web.Application(client_max_size=BODY_BYTES)
+        app = web.Application(client_max_size=self._config.body_bytes)
         app.router.add_route("*", "/{path:.*}", self._handle)
+        app.on_response_prepare.append(self._add_headers)
         return app
+
+    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(self._config.headers)
+        if self._cors is not None:
+            await self._cors.mark(request, response)
 
     async def stop(self) -> None:
         """End what is running."""
@@ -66,7 +81,14 @@ class HttpServer:
             await self._relay.stop()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if self._cors is not None and (answer := self._cors.preflight(request)):
+            return answer
+        refuse_length(request, self._config.body_bytes)
         path = request.path
+        if self._keys is not None and path.startswith("/admin/"):
+            given = request.headers.get("x-functions-key") or request.query.get("code")
+            if not self._keys.allows("admin", "", given):
+                return web.Response(status=401)
         for prefix, handler in self._mounted:
             if path == prefix or path.startswith(prefix + "/"):
                 return await handler(request)
@@ -90,6 +112,9 @@ class HttpServer:
         try:
             async with asyncio.timeout(self._limit):
                 return await (self._streamed(request, match) if self._relay else self._whole(request, match))
+        except TooManyRequests:
+            logger.warning("function=%s refused: as many requests are outstanding as host.json allows", function.name)
+            return web.Response(status=429)
         except FunctionFailed:
             return web.Response(status=500)
         except TimeoutError:
@@ -100,10 +125,12 @@ class HttpServer:
         function = match.route.target
         body = await request.read()
         trigger = to_rpc(request, body, match.values)
-        # Not awaited directly: the function runs to its end even when the client goes away.
         call = Call({}, values=_values(request, match), trace=_trace(request))
+        await self._throttle.enter()
+        # Not awaited directly: the function runs to its end, and keeps its slot, even when the client goes away.
         running = asyncio.ensure_future(self._invoker.call(function, trigger, call))
         self._running.add(running)
+        running.add_done_callback(lambda _: self._throttle.leave())
         running.add_done_callback(self._finished)
         result = await asyncio.shield(running)
         outputs = [binding.name for binding in function.outputs if binding.type == "http"]
@@ -115,9 +142,25 @@ class HttpServer:
         # The request itself goes to the worker's server; the invocation carries the route values only.
         url = f"{request.scheme}://{request.host}{request.raw_path}"
         trigger = TypedData(http=RpcHttp(method=request.method, url=url, params=dict(match.values)))
-        return await self._relay.forward(
-            request, call.invocation_id, lambda: self._invoker.call(match.route.target, trigger, call)
-        )
+        await self._throttle.enter()
+        held = 2  # by the function, and by the passing on of its answer: either may end first
+
+        def let_go() -> None:
+            nonlocal held
+            held -= 1
+            if not held:
+                self._throttle.leave()
+
+        async def invoke() -> Result:
+            try:
+                return await self._invoker.call(match.route.target, trigger, call)
+            finally:
+                let_go()
+
+        try:
+            return await self._relay.forward(request, call.invocation_id, invoke)
+        finally:
+            let_go()
 
     def _finished(self, running: asyncio.Future[Result]) -> None:
         self._running.discard(running)

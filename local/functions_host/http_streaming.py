@@ -6,7 +6,7 @@ request, marked with the invocation's id, and passes the response on as it comes
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 from yarl import URL
 
+from local.functions_host.http_limits import limited
 from local.functions_host.worker import Result
 
 logger = logging.getLogger(__name__)
@@ -39,10 +40,11 @@ ANSWERED_SECONDS = (
 
 
 class StreamRelay:
-    """Forwards requests to the worker's HTTP server."""
+    """Forwards requests, whose bodies may have so many bytes, to the worker's HTTP server."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, body_bytes: int) -> None:
         self._address = address
+        self._body_bytes = body_bytes
         self._session: aiohttp.ClientSession | None = None
         self._running: set[asyncio.Future[Result]] = set()
 
@@ -80,6 +82,9 @@ class StreamRelay:
     ) -> aiohttp.ClientResponse:
         started: set[asyncio.Future[Any]] = {invocation, upstream}
         await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
+        fault = upstream.exception() if upstream.done() else None
+        if fault is not None and isinstance(fault.__cause__, web.HTTPRequestEntityTooLarge):
+            raise fault.__cause__
         if not invocation.done():
             await asyncio.wait({invocation}, timeout=ANSWERED_SECONDS)
         if invocation.done():
@@ -103,7 +108,7 @@ class StreamRelay:
         )
         headers[INVOCATION_HEADER] = invocation_id
         url = URL(self._address + request.raw_path, encoded=True)
-        data = _body(request) if request.can_read_body else None
+        data = limited(request, self._body_bytes) if request.can_read_body else None
         return await self._session.request(request.method, url, headers=headers, data=data, allow_redirects=False)
 
     async def _relay(self, request: web.Request, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
@@ -124,8 +129,3 @@ class StreamRelay:
             if request.transport is not None:
                 request.transport.abort()
         return response
-
-
-async def _body(request: web.Request) -> AsyncIterator[bytes]:
-    async for chunk in request.content.iter_any():
-        yield chunk

@@ -21,10 +21,11 @@ type OutputSink = Callable[[Binding, TypedData, Mapping[str, TypedData]], Awaita
 
 
 class Invoker:
-    """Invokes the app's functions with what their bindings need."""
+    """Invokes the app's functions with what their bindings need, each for at most `limit` seconds (None: no limit)."""
 
-    def __init__(self, worker: Worker, telemetry: Telemetry) -> None:
+    def __init__(self, worker: Worker, telemetry: Telemetry, limit: float | None = None) -> None:
         self._worker = worker
+        self._limit = limit
         self._telemetry = telemetry
         self._inputs: dict[str, InputSource] = {}
         self._outputs: dict[str, OutputSink] = {}
@@ -66,7 +67,7 @@ class Invoker:
                 for binding in function.inputs:
                     inputs[binding.name] = await self._inputs[binding.type](binding, values)
                 context = TraceContext(*trace) if trace else call.trace
-                result = await self._worker.invoke(function, replace(call, inputs=inputs, trace=context))
+                result = await self._invoke(function, replace(call, inputs=inputs, trace=context))
                 await self._put(function, result, values)
                 outcome = "succeeded"
             except FunctionFailed as failed:
@@ -82,6 +83,17 @@ class Invoker:
                 spent = (time.monotonic() - started) * 1000
                 logger.info("function=%s result=%s ms=%.0f id=%s", function.name, outcome, spent, call.invocation_id)
         return result
+
+    async def _invoke(self, function: Function, call: Call) -> Result:
+        """Invoke within the time limit. A coroutine that takes longer is cancelled; a thread cannot be, and runs on."""
+        try:
+            async with asyncio.timeout(self._limit) as limit:
+                return await self._worker.invoke(function, call)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            message = f"FunctionTimeoutException: it took longer than functionTimeout, {self._limit:g} s"
+            raise FunctionFailed(function.name, message, "") from None
 
     async def _put(self, function: Function, result: Result, values: Mapping[str, TypedData]) -> None:
         for binding in function.outputs:

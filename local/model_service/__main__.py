@@ -1,4 +1,4 @@
-"""`python -m local.model_service --port N [--model extractive|FILE.gguf] [--api-key KEY]`."""
+"""`python -m local.model_service --port N [--model extractive|FILE.gguf] [--api-key KEY] [--faults] ...`."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,12 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 picks a free one")
     parser.add_argument("--model", default="extractive", help="extractive (the default), or the path of a GGUF file")
     parser.add_argument("--api-key", default="", help="key that callers must give; none by default")
+    parser.add_argument("--tokens-per-minute", type=int, default=0, help="quota of each model; none by default")
+    parser.add_argument("--requests-per-minute", type=int, default=0, help="quota of each model; none by default")
+    parser.add_argument("--faults", action="store_true", help="faults can be injected at /-/faults")
     options = parser.parse_args()
+    if min(options.tokens_per_minute, options.requests_per_minute) < 0:
+        parser.error("a quota must be 0, for none, or a number of at least 1")
     log_to_stderr()
     if options.model != "extractive" and not Path(options.model).is_file():
         print(f"model_service: --model {options.model!r} is neither 'extractive' nor a file", file=sys.stderr)
@@ -35,7 +40,14 @@ def main() -> int:
             return 1
 
     async def make() -> web.Application:
-        return ModelService(embedder, chat, options.api_key).application()
+        return ModelService(
+            embedder,
+            chat,
+            options.api_key,
+            tokens_per_minute=options.tokens_per_minute,
+            requests_per_minute=options.requests_per_minute,
+            faults=options.faults,
+        ).application()
 
     return serve(make, options.port, "model_service")
 

@@ -8,10 +8,12 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import web
 
+from local.faults import Faults, before_chunk, fired
 from local.model_service import extractive
 from local.model_service.embedding import DIMENSIONS, MODEL, MiniLM
 from local.model_service.passages import parse
@@ -23,11 +25,16 @@ from local.model_service.protocol import (
     embeddings_request,
     json_object,
 )
+from local.model_service.quota import UNSTATED_ANSWER_TOKENS, Quota, throttled
 
 logger = logging.getLogger(__name__)
 
 BODY_BYTES = 64 * 1024 * 1024
 PREFIXES = ("/openai/v1", "/v1")
+FAULT_RETRY_SECONDS = 1.0  # what an injected 429 or 503 asks for, when its rule has no headers of its own
+FAULT_CODES = {404: "DeploymentNotFound", 408: "Timeout", 500: "InternalServerError", 503: "ServiceUnavailable"}
+# What rules may have in `extra`: a pause before each event of a stream; an error event after the answer's first word.
+FAULT_EXTRA = {"chunk_delay_ms": int, "stream_error": str}
 
 
 class ChatModel(Protocol):
@@ -67,14 +74,34 @@ class ExtractiveChat:
         return extractive.answer(self._model, *prompt)
 
 
-class ModelService:
-    """Routes and their handlers."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of an answer before it begins: what its events have in common, and its prompt's size and quota."""
 
-    def __init__(self, embedder: MiniLM, chat: ChatModel, api_key: str = "") -> None:
+    common: dict[str, Any]
+    prompt_tokens: int
+    headers: dict[str, str]
+
+
+class ModelService:
+    """Routes and their handlers. The quotas, a minute, are each model's own; 0 is none."""
+
+    def __init__(
+        self,
+        embedder: MiniLM,
+        chat: ChatModel,
+        api_key: str = "",
+        tokens_per_minute: int = 0,
+        requests_per_minute: int = 0,
+        faults: bool = False,
+    ) -> None:
         self._embedder = embedder
         self._chat = chat
         self._api_key = api_key
+        self._faults = faults
         self._embedding_turn = asyncio.Lock()
+        self._embedding_quota = Quota(tokens_per_minute, requests_per_minute)
+        self._chat_quota = Quota(tokens_per_minute, requests_per_minute)
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
@@ -84,6 +111,8 @@ class ModelService:
             app.router.add_get(f"{prefix}/models", self._models)
             app.router.add_post(f"{prefix}/embeddings", self._embeddings)
             app.router.add_post(f"{prefix}/chat/completions", self._completions)
+        if self._faults:
+            Faults(injected, FAULT_EXTRA).install(app)
         return app
 
     @web.middleware
@@ -95,10 +124,9 @@ class ModelService:
             self._authorise(request)
             response = await handler(request)
         except ApiError as error:
-            response = web.json_response(error.body(), status=error.status)
+            response = refusal(error)
         except web.HTTPException as error:
-            shown = ApiError(error.status, f"{error.reason}: {request.method} {request.path}")
-            response = web.json_response(shown.body(), status=error.status)
+            response = refusal(ApiError(error.status, f"{error.reason}: {request.method} {request.path}"))
         spent = (time.monotonic() - started) * 1000
         logger.info("%s %s status=%d ms=%.0f", request.method, request.path, response.status, spent)
         return response
@@ -111,9 +139,14 @@ class ModelService:
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
 
     async def _health(self, request: web.Request) -> web.Response:
-        computed = self._embedder.computed
         return web.json_response(
-            {"status": "ok", "chat": self._chat.name, "embeddings": MODEL, "vectors_computed": computed}
+            {
+                "status": "ok",
+                "chat": self._chat.name,
+                "embeddings": MODEL,
+                "vectors_computed": self._embedder.computed,
+                "throttled": {"chat": self._chat_quota.throttled, "embeddings": self._embedding_quota.throttled},
+            }
         )
 
     async def _models(self, request: web.Request) -> web.Response:
@@ -128,6 +161,7 @@ class ModelService:
         asked = embeddings_request(json_object(await request.read()), MODEL, DIMENSIONS)
         counts = await asyncio.to_thread(lambda: [self._embedder.count(text) for text in asked.texts])
         check_tokens(counts)
+        headers = self._embedding_quota.charge(sum(counts))
         data: list[dict[str, Any]] = []
         for index, text in enumerate(asked.texts):
             # One text a turn: a question does not wait behind another request's long batch.
@@ -136,33 +170,43 @@ class ModelService:
             encoded = base64.b64encode(vector.astype("<f4").tobytes()).decode() if asked.base64 else vector.tolist()
             data.append({"object": "embedding", "index": index, "embedding": encoded})
         usage = {"prompt_tokens": sum(counts), "total_tokens": sum(counts)}
-        return web.json_response({"object": "list", "data": data, "model": MODEL, "usage": usage})
+        return web.json_response({"object": "list", "data": data, "model": MODEL, "usage": usage}, headers=headers)
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         asked = chat_request(json_object(await request.read()), self._chat.name)
+        prompt = sum(self._embedder.count(text) for _, text in asked.messages)
+        headers = self._chat_quota.charge(prompt + (asked.max_tokens or UNSTATED_ANSWER_TOKENS))
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": self._chat.name}
         # Closing the source at once, whatever ends this block, stops a model whose reader went away.
         async with aclosing(self._chat.reply(asked)) as source:
             if asked.stream:
-                return await self._stream(request, asked, source, head)
+                return await self._stream(request, asked, source, Head(head, prompt, headers))
             text, tokens, reason = "", 0, "stop"
             async for piece, finish in bounded(source, asked):
                 text, tokens = text + piece, tokens + bool(piece)
                 reason = finish or reason
         message = {"role": "assistant", "content": text, "refusal": None}
         choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
-        usage = self._usage(asked, tokens)
-        return web.json_response({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
+        answer = {**head, "object": "chat.completion", "choices": [choice], "usage": usage(prompt, tokens)}
+        return web.json_response(answer, headers=headers)
 
     async def _stream(
-        self, request: web.Request, asked: ChatRequest, source: AsyncIterator[str], head: dict[str, Any]
+        self, request: web.Request, asked: ChatRequest, source: AsyncIterator[str], head: Head
     ) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        kind = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+        response = web.StreamResponse(headers={**kind, **head.headers})
         await response.prepare(request)
+
+        async def event(value: dict[str, Any]) -> None:
+            await before_chunk(request)
+            await response.write(b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n")
 
         async def send(delta: dict[str, Any], finish: str | None = None) -> None:
             choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-            await _event(response, {**head, "object": "chat.completion.chunk", "choices": [choice]})
+            await event({**head.common, "object": "chat.completion.chunk", "choices": [choice]})
+
+        rule = fired(request)
+        broken = rule.extra.get("stream_error") if rule else None
 
         await send({"role": "assistant", "content": ""})
         tokens, reason = 0, "stop"
@@ -171,16 +215,35 @@ class ModelService:
             if piece:
                 tokens += 1
                 await send({"content": piece})
+                if broken:
+                    await event(ApiError(500, broken).body())
+                    return response
         await send({}, reason)
         if asked.include_usage:
-            usage = self._usage(asked, tokens)
-            await _event(response, {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage})
+            counted = usage(head.prompt_tokens, tokens)
+            await event({**head.common, "object": "chat.completion.chunk", "choices": [], "usage": counted})
         await response.write(b"data: [DONE]\n\n")
         return response
 
-    def _usage(self, asked: ChatRequest, completion: int) -> dict[str, int]:
-        prompt = sum(self._embedder.count(text) for _, text in asked.messages)
-        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+def usage(prompt: int, completion: int) -> dict[str, int]:
+    """Return the token counts of an answer."""
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def refusal(error: ApiError) -> web.Response:
+    """Return an error as a response."""
+    return web.json_response(error.body(), status=error.status, headers=error.headers)
+
+
+def injected(request: web.Request, status: int) -> web.Response:
+    """Return the error that the service would answer with a status, for a rule that has no body of its own."""
+    if status == 429:
+        return refusal(throttled(FAULT_RETRY_SECONDS, "refused by a fault rule"))
+    error = ApiError(status, "Refused by a fault rule.", code=FAULT_CODES.get(status, str(status)))
+    if status == 503:
+        error.headers["Retry-After"] = str(int(FAULT_RETRY_SECONDS))
+    return refusal(error)
 
 
 async def bounded(pieces: AsyncIterator[str], asked: ChatRequest) -> AsyncIterator[tuple[str, str | None]]:
@@ -209,7 +272,3 @@ def _undecided(text: str, stops: tuple[str, ...]) -> int:
     """Return the length of the longest end of the text that begins a stop sequence."""
     lengths = (length for stop in stops for length in range(1, len(stop)) if text.endswith(stop[:length]))
     return max(lengths, default=0)
-
-
-async def _event(response: web.StreamResponse, value: dict[str, Any]) -> None:
-    await response.write(b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n")

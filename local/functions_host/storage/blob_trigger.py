@@ -80,24 +80,27 @@ class BlobTrigger:
 
     async def webhook(self, request: web.Request) -> web.Response:
         """Take a delivery of Event Grid's."""
-        if request.method != "POST":
-            return web.Response(status=405, headers={"Allow": "POST"})
+        if request.method not in ("POST", "OPTIONS"):
+            return web.Response(status=405, headers={"Allow": "POST, OPTIONS"})
         if self._keys is not None and not self._keys.allows("function", "", request.query.get("code")):
             return web.Response(status=401)
         name = request.query.get("functionName", "")
         found = self._functions.get(name.lower().removeprefix("host.functions."))
         if found is None:
             return web.Response(status=404, text=f"cannot find function: '{name}'")
+        if request.method == "OPTIONS":  # how a subscription with the CloudEvents schema is validated
+            origin = request.headers.get("WebHook-Request-Origin", "")
+            return web.Response(status=200, headers={"WebHook-Allowed-Origin": origin, "Allow": "POST, OPTIONS"})
         try:
             events = json.loads(await request.read())
         except ValueError:
             return web.Response(status=400, text="the body is not JSON")
         events = events if isinstance(events, list) else [events]
-        if not all(isinstance(event, dict) for event in events):
+        if not events or not all(_is_event(event) for event in events):
             return web.Response(status=400, text="the body is not an array of Event Grid events")
         kind = request.headers.get("aeg-event-type", "Notification")
         if kind == "SubscriptionValidation":
-            return web.json_response({"validationResponse": events[0].get("data", {}).get("validationCode")})
+            return web.json_response({"validationResponse": (events[0].get("data") or {}).get("validationCode")})
         if kind == "Unsubscribe":
             return web.Response(status=202)
         if kind != "Notification":
@@ -107,7 +110,12 @@ class BlobTrigger:
     async def _accept(self, wanted: BlobFunction, events: list[dict[str, Any]]) -> web.Response:
         for event in events:
             place = blob_of(event)
-            if event.get("eventType") != CREATED or place is None or wanted.pattern.match(*place) is None:
+            # `type` is what the CloudEvents schema calls the event's type; `data` is the same in both.
+            if (
+                event.get("eventType", event.get("type")) != CREATED
+                or place is None
+                or wanted.pattern.match(*place) is None
+            ):
                 continue
             message = {
                 "Type": "BlobTrigger",
@@ -145,6 +153,10 @@ class BlobTrigger:
             logger.info("blob=%s/%s is gone: function %s is not run", container, blob, name)
             return
         await self._invoker.call(wanted.function, trigger, Call({}, metadata_of(client, properties, values)))
+
+
+def _is_event(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("data", {}), dict | None)
 
 
 def blob_of(event: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -56,11 +56,18 @@ def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, log: Path, settings: Mapping[str, str] | None = None) -> Iterator[Host]:
+def running(
+    folder: Path, log: Path, settings: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+) -> Iterator[Host]:
     """Run the host for the length of the block; fails when it does not start."""
     with log.open("ab") as errors:
         process = subprocess.Popen(
-            command(), cwd=folder, env=environment(settings), stdout=subprocess.PIPE, stderr=errors, text=True
+            [*command(), *arguments],
+            cwd=folder,
+            env=environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         )
         assert process.stdout is not None
         try:

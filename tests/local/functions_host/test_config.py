@@ -13,7 +13,7 @@ from local.functions_host.storage.expressions import PathPattern, fill
 def test_defaults_are_azures(tmp_path: Path) -> None:
     """Without a host.json."""
     config = load_host_config(tmp_path, {})
-    assert config.route_prefix == "api"
+    assert config.http.route_prefix == "api"
     queues = config.queues
     assert (queues.batch_size, queues.new_batch_threshold, queues.max_dequeue_count) == (16, 8, 5)
     assert config.blob_parallelism == 8
@@ -28,7 +28,7 @@ def test_settings_override_host_json(tmp_path: Path) -> None:
         "HUB": "mine",
     }
     config = load_host_config(tmp_path, environ)
-    assert (config.route_prefix, config.durable.hub_name) == ("", "mine")
+    assert (config.http.route_prefix, config.durable.hub_name) == ("", "mine")
 
 
 def test_settings_of_the_file_do_not_replace_the_environments(tmp_path: Path) -> None:

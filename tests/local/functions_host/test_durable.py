@@ -3,11 +3,12 @@
 import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.local.functions_host.hosting import Host, eventually
+from tests.local.functions_host.hosting import APPS, Host, eventually, running
 
 API = "/runtime/webhooks/durabletask"
 SQUARES_OF_25 = sum(number * number for number in range(25))
@@ -255,6 +256,22 @@ def test_termination_does_not_reach_children_unless_asked(durable: Host) -> None
     until(durable, parent, "Terminated")
     assert until(durable, f"{parent}-child", "Running", "Pending")
     change(durable, f"{parent}-child", "terminate")
+
+
+def test_a_restart_keeps_nothing(tmp_path: Path) -> None:
+    """Instances and entities of a host that ended are unknown to the next, and their ids are free."""
+    own = uuid.uuid4().hex
+    with running(APPS / "durable", tmp_path / "host.log") as host:
+        start(host, "waits", id=own)
+        until(host, own, "Running")
+        host.http.post(f"{API}/entities/counter/{own}?op=add", json=1)
+        eventually(lambda: host.http.get(f"{API}/entities/counter/{own}").status_code == 200, "the entity is there")
+        host.process.kill()
+        host.process.wait()
+    with running(APPS / "durable", tmp_path / "host.log") as host:
+        assert host.http.get(f"{API}/instances/{own}").status_code == 404
+        assert host.http.get(f"{API}/entities/counter/{own}").status_code == 404
+        assert ended(host, "family", "child", id=own)["runtimeStatus"] == "Completed"
 
 
 def _until_there(host: Host, instance_id: str) -> None:

@@ -113,11 +113,32 @@ def test_what_it_does_not_support_is_named(tmp_path: Path, declared: str, said: 
         ('{"version": "1.0"}', "'version' must be"),
         ('{"version": "2.0", "extensions": {"queues": {"batchSize": 99}}}', "at most 32"),
         ('{"version": "2.0", "extensions": {"durableTask": {"hubName": "%NONE%"}}}', "'NONE'"),
+        ('{"version": "2.0", "extensions": {"http": {"maxConcurrentRequests": 0}}}', "'maxConcurrentRequests'"),
+        ('{"version": "2.0", "extensions": {"http": {"customHeaders": {"a": 1}}}}', "'customHeaders'"),
+        ('{"version": "2.0", "functionTimeout": "soon"}', "'functionTimeout'"),
+        ('{"version": "2.0", "functionTimeout": "00:00:00"}', "'functionTimeout'"),
     ],
 )
 def test_a_wrong_host_json_is_one_clear_line(tmp_path: Path, text: str, said: str) -> None:
     """Nothing is guessed."""
     ended = refused(with_host_json(tmp_path, text), HELLO)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert said in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"Host": []}', "'Host'"),
+        ('{"Host": {"LocalHttpPort": "many"}}', "'LocalHttpPort'"),
+        ('{"Host": {"CORS": ["*"]}}', "'CORS'"),
+        ('{"Host": {"CORS": "*", "CORSCredentials": true}}', "name the origins"),
+    ],
+)
+def test_a_wrong_local_settings_json_is_one_clear_line(tmp_path: Path, text: str, said: str) -> None:
+    """The same for what it says about the host."""
+    (tmp_path / "local.settings.json").write_text(text)
+    ended = refused(tmp_path, HELLO)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert said in ended.stderr
 
@@ -132,6 +153,7 @@ def test_keys_are_enforced_when_that_is_switched_on(tmp_path: Path) -> None:
             for key in ("", "wrong", "l", "h", "m")
         }
         by_query = host.http.get("/api/locked?code=l").status_code
+        administration = [host.http.get(f"/admin/host/status?code={key}").status_code for key in ("", "h", "m")]
     open_to = {path: {key for key in ("", "wrong", "l", "h", "m") if answers[path, key] == 200} for path, _ in answers}
     assert open_to == {
         "/api/text": {"", "wrong", "l", "h", "m"},
@@ -139,6 +161,7 @@ def test_keys_are_enforced_when_that_is_switched_on(tmp_path: Path) -> None:
         "/api/admin-only": {"m"},
     }
     assert by_query == 200
+    assert administration == [401, 401, 200]
 
 
 def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:

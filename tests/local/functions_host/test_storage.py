@@ -193,3 +193,18 @@ def test_an_accepted_event_survives_a_killed_host(
         host.process.wait()
     with running(APPS / "storage", tmp_path / "second.log", settings):
         assert seen(queues, name)["size"] == 5
+
+
+def test_events_in_the_cloudevents_schema(storage: Host, queues: QueueServiceClient, blobs: BlobServiceClient) -> None:
+    """A subscription is validated by OPTIONS; an event's type is in `type`, the rest is the same."""
+    asked = storage.http.options(WEBHOOK + "any_blob", headers={"WebHook-Request-Origin": "eventgrid.azure.net"})
+    assert (asked.status_code, asked.headers["WebHook-Allowed-Origin"]) == (200, "eventgrid.azure.net")
+    name = f"{uuid.uuid4().hex}.txt"
+    blobs.get_blob_client("documents", name).upload_blob(b"cloud")
+    cloud = {"specversion": "1.0", **event(name)}
+    cloud["type"] = cloud.pop("eventType")
+    answer = storage.http.post(
+        WEBHOOK + "any_blob", json=cloud, headers={"Content-Type": "application/cloudevents+json; charset=utf-8"}
+    )
+    assert answer.status_code == 202
+    assert name in json.dumps(seen(queues, name))
