@@ -9,7 +9,10 @@ import re
 
 import tantivy
 
+ANALYZERS = ("standard.lucene", "en.lucene", "fr.lucene", "keyword", "simple", "whitespace", "standard")
+
 _LONGEST = 255  # characters of a token, as Lucene's standard tokenizer has it
+_ELISION = re.compile(r"\b(?:[ldcjmnst]|qu|jusqu|lorsqu|puisqu|quoiqu)['’](?=\w)", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"(?<=\w)['’]s\b", re.IGNORECASE)
 _LETTERS = r"[^\W\d_]+"
 # Lucene's English stop words.
@@ -65,14 +68,18 @@ def analyzer(name: str) -> tantivy.TextAnalyzer:
         .filter(filters.remove_long(_LONGEST))
         .filter(filters.lowercase())
     )
+    if name == "fr.lucene":
+        standard = standard.filter(filters.stopword("french")).filter(filters.stemmer("french"))
     if name == "en.lucene":
         standard = standard.filter(filters.custom_stopword(_STOP_WORDS)).filter(filters.stemmer("english"))
     return standard.build()
 
 
 def prepare(name: str, text: str) -> str:
-    """Return the text as the analyzer is to see it: English possessives lose their ending."""
-    return _POSSESSIVE.sub("", text) if name == "en.lucene" else text
+    """Return the text as the analyzer is to see it: without English possessive endings and French elided articles."""
+    if name == "en.lucene":
+        return _POSSESSIVE.sub("", text)
+    return _ELISION.sub("", text) if name == "fr.lucene" else text
 
 
 def terms(name: str, text: str) -> list[str]:

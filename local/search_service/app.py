@@ -4,27 +4,33 @@ https://learn.microsoft.com/rest/api/searchservice/
 """
 
 import asyncio
-import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+import orjson
 from aiohttp import web
 
-from local.search_service.analysis import analyzer
+from local.faults import Faults, fired
+from local.search_service import semantic
+from local.search_service.analysis import ANALYZERS, analyzer
 from local.search_service.errors import ServiceError, bad_request, unsupported
 from local.search_service.index import SearchIndex
 from local.search_service.request import MAX_TOP, SearchRequest, parse_search
-from local.search_service.schema import ANALYZERS
+from local.search_service.search import Hit, search
 from local.search_service.service import MAX_ACTIONS, MAX_BATCH_BYTES, SearchService
+from local.search_service.suggest import autocomplete, suggest
 
 logger = logging.getLogger(__name__)
 
+DID = web.RequestKey("did", str)  # what a request did, for its line in the log
 _NAMED = r"(?:\('(?P<{0}>[^']*)'\)|/(?P<{0}_>[^/]+))"
 _INDEX = _NAMED.format("index")
+_ALIAS = r"(?:\('(?P<index>.*)'\)|/(?P<index_>[^/]+))"
 _ROUTES: tuple[tuple[str, str, str], ...] = (
     ("GET", r"/indexes", "list_indexes"),
     ("POST", r"/indexes", "create_index"),
@@ -36,44 +42,66 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
     ("GET", rf"/indexes{_INDEX}/docs/\$count", "count"),
     ("POST", rf"/indexes{_INDEX}/docs/search\.index", "write"),
     ("POST", rf"/indexes{_INDEX}/docs/search\.post\.search", "search"),
+    ("POST", rf"/indexes{_INDEX}/docs/search\.post\.suggest", "suggest"),
+    ("POST", rf"/indexes{_INDEX}/docs/search\.post\.autocomplete", "autocomplete"),
     ("GET", rf"/indexes{_INDEX}/docs\('(?P<key>.*)'\)", "get_document"),
     ("GET", rf"/indexes{_INDEX}/docs/(?P<key_>[^/$][^/]*)", "get_document"),
     ("GET", r"/aliases", "list_aliases"),
     ("POST", r"/aliases", "create_alias"),
-    ("GET", rf"/aliases{_INDEX}", "get_alias"),
-    ("PUT", rf"/aliases{_INDEX}", "put_alias"),
-    ("DELETE", rf"/aliases{_INDEX}", "delete_alias"),
+    ("GET", rf"/aliases{_ALIAS}", "get_alias"),
+    ("PUT", rf"/aliases{_ALIAS}", "put_alias"),
+    ("DELETE", rf"/aliases{_ALIAS}", "delete_alias"),
     ("GET", r"/servicestats", "service_statistics"),
 )
-_QUERY_KEY_MAY = frozenset({"search", "count", "get_document"})
+_QUERY_KEY_MAY = frozenset({"search", "suggest", "autocomplete", "count", "get_document"})
 _BODY_LIMIT = MAX_BATCH_BYTES + 1024 * 1024
+_ELSEWHERE = re.compile(r"/(indexers|datasources|skillsets|synonymmaps|knowledge\w*|agents)\b")
+FAULT_RETRY_SECONDS = 1  # what an injected 429 or 503 asks for, when its rule has no headers of its own
+# What rules may have in `extra`: every so many-th action of a batch is refused, with which status; seconds until a
+# write can be searched.
+FAULT_EXTRA = {"fail_every": int, "fail_status": int, "visible_after_ms": int}
 
 
 class SearchApp:
     """Routes requests to the service."""
 
-    def __init__(self, service: SearchService, admin_key: str = "", query_key: str = "") -> None:
+    def __init__(self, service: SearchService, admin_key: str = "", query_key: str = "", faults: bool = False) -> None:
         self._service = service
         self._admin_key = admin_key
         self._query_key = query_key
+        self._faults = faults
         self._routes = [(method, re.compile(pattern), name) for method, pattern, name in _ROUTES]
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
         app = web.Application(client_max_size=_BODY_LIMIT)
         app.router.add_route("*", "/{path:.*}", self._handle)
+        if self._faults:
+            Faults(injected, FAULT_EXTRA).install(app)
         return app
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         started = time.monotonic()
+        fault = ""
         try:
             response = await self._dispatch(request)
         except ServiceError as error:
-            response = web.json_response(error.body(), status=error.status)
-            logger.info("refused %s %s status=%d %s", request.method, request.path, error.status, error)
+            response = reply(error.body(), error.status) if str(error) else web.Response(status=error.status)
+            fault = str(error) or "not found"
         except web.HTTPRequestEntityTooLarge:
-            response = web.json_response(ServiceError(413, "The request is too large.").body(), status=413)
-        response.headers["elapsed-time"] = str(round((time.monotonic() - started) * 1000))
+            response = reply(ServiceError(413, "The request is too large.").body(), 413)
+        spent = (time.monotonic() - started) * 1000
+        response.headers["elapsed-time"] = str(round(spent))
+        response.headers["request-id"] = request.headers.get("x-ms-client-request-id", "")
+        logger.info(
+            "%s %s status=%d ms=%.1f %s%s",
+            request.method,
+            request.path,
+            response.status,
+            spent,
+            request.get(DID, ""),
+            f"fault={fault!r}" if fault else "",
+        )
         return response
 
     async def _dispatch(self, request: web.Request) -> web.Response:
@@ -92,8 +120,8 @@ class SearchApp:
             return await handler(request, **parts)
         if allowed:
             raise ServiceError(405, f"The method {request.method} is not allowed here; {', '.join(allowed)} are.")
-        if re.search(r"/docs/search\.post\.(suggest|autocomplete)|/(indexers|datasources|skillsets|synonymmaps)", path):
-            raise unsupported(path.rsplit("/", 1)[-1])
+        if elsewhere := _ELSEWHERE.search(path):
+            raise unsupported(f"'{elsewhere[1]}'")
         raise ServiceError(404, f"There is no resource at {path}.")
 
     def _authorise(self, request: web.Request, name: str) -> None:
@@ -114,43 +142,43 @@ class SearchApp:
         if select and select != "*":
             names = {"@odata.etag", *(name.strip() for name in select.split(","))}
             found = [{key: value for key, value in index.items() if key in names} for index in found]
-        return web.json_response({"value": found})
+        return reply({"value": found})
 
     async def _create_index(self, request: web.Request) -> web.Response:
-        return web.json_response(self._service.create_index(await _json(request)), status=201)
+        return reply(self._service.create_index(await _json(request)), 201)
 
     async def _get_index(self, request: web.Request, index: str) -> web.Response:
-        return web.json_response(self._service.describe(index))
+        return reply(self._service.describe(index))
 
     async def _put_index(self, request: web.Request, index: str) -> web.Response:
         value = await _json(request)
         made, new = await asyncio.to_thread(self._service.put_index, index, value, *_conditions(request))
-        return web.json_response(made, status=201 if new else 200)
+        return reply(made, 201 if new else 200)
 
     async def _delete_index(self, request: web.Request, index: str) -> web.Response:
         await asyncio.to_thread(self._service.delete_index, index, *_conditions(request))
         return web.Response(status=204)
 
     async def _statistics(self, request: web.Request, index: str) -> web.Response:
-        return web.json_response(self._service.statistics(index))
+        return reply(self._service.statistics(index))
 
     async def _service_statistics(self, request: web.Request) -> web.Response:
-        return web.json_response(self._service.service_statistics())
+        return reply(self._service.service_statistics())
 
     async def _list_aliases(self, request: web.Request) -> web.Response:
-        return web.json_response({"value": self._service.list_aliases()})
+        return reply({"value": self._service.list_aliases()})
 
     async def _create_alias(self, request: web.Request) -> web.Response:
         value = await _json(request)
         made, _ = self._service.put_alias(str(value.get("name")), value, None, None, must_be_new=True)
-        return web.json_response(made, status=201)
+        return reply(made, 201)
 
     async def _get_alias(self, request: web.Request, index: str) -> web.Response:
-        return web.json_response(self._service.describe_alias(index))
+        return reply(self._service.describe_alias(index))
 
     async def _put_alias(self, request: web.Request, index: str) -> web.Response:
         made, new = self._service.put_alias(index, await _json(request), *_conditions(request))
-        return web.json_response(made, status=201 if new else 200)
+        return reply(made, 201 if new else 200)
 
     async def _delete_alias(self, request: web.Request, index: str) -> web.Response:
         self._service.delete_alias(index, *_conditions(request))
@@ -166,7 +194,7 @@ class SearchApp:
             raise bad_request("text must be a string.")
         found = analyzer(name).analyze(text)
         tokens = [{"token": token, "position": position} for position, token in enumerate(found)]
-        return web.json_response({"tokens": tokens})
+        return reply({"tokens": tokens})
 
     # ---- documents ---------------------------------------------------------------------------------------------------
 
@@ -179,7 +207,7 @@ class SearchApp:
         select = dict(parse_qsl(request.query_string)).get("$select")
         names = parse_search(target.schema, {"select": select} if select else {}).select
         found = target.get(key.replace("''", "'"), names)
-        return web.json_response(found) if found is not None else web.Response(status=404)
+        return reply(found) if found is not None else web.Response(status=404)
 
     async def _write(self, request: web.Request, index: str) -> web.Response:
         if request.content_length and request.content_length > MAX_BATCH_BYTES:
@@ -189,7 +217,14 @@ class SearchApp:
             raise bad_request("The request has no actions: 'value' must be a list of documents.")
         if len(actions) > MAX_ACTIONS:
             raise bad_request(f"The batch has {len(actions)} actions; at most {MAX_ACTIONS} are allowed.")
-        statuses = await asyncio.to_thread(self._service.index(index).write, actions)
+        extra = rule.extra if (rule := fired(request)) else {}
+        refused = None
+        if every := extra.get("fail_every"):
+            refused = dict.fromkeys(range(every - 1, len(actions), every), extra.get("fail_status", 503))
+        delay = extra.get("visible_after_ms", 0) / 1000
+        statuses = await asyncio.to_thread(self._service.index(index).write, actions, delay, refused)
+        failed = sum(status.status >= 300 for status in statuses)
+        request[DID] = f"actions={len(actions)} failed={failed} "
         value = [
             {
                 "key": status.key,
@@ -199,46 +234,68 @@ class SearchApp:
             }
             for status in statuses
         ]
-        failed = any(not item["status"] for item in value)
-        return web.json_response({"value": value}, status=207 if failed else 200)
+        return reply({"value": value}, 207 if failed else 200)
 
     async def _search(self, request: web.Request, index: str) -> web.Response:
         target = self._service.index(index)
         body = await _json(request)
         asked = parse_search(target.schema, body)
-        return web.json_response(await asyncio.to_thread(_found, target, asked, request), dumps=_dumps)
+        shown = await asyncio.to_thread(_found, target, asked, str(request.url))
+        request[DID] = f"hits={len(shown['value'])} "
+        return reply(shown, headers=semantic.HEADER if asked.semantic else None)
+
+    async def _suggest(self, request: web.Request, index: str) -> web.Response:
+        return reply(await asyncio.to_thread(suggest, self._service.index(index), await _json(request)))
+
+    async def _autocomplete(self, request: web.Request, index: str) -> web.Response:
+        return reply(await asyncio.to_thread(autocomplete, self._service.index(index), await _json(request)))
 
 
-def _found(target: SearchIndex, asked: SearchRequest, request: web.Request) -> dict[str, Any]:
+def _found(target: SearchIndex, asked: SearchRequest, url: str) -> dict[str, Any]:
     """Run a search and shape its reply. A page beyond the service's size is answered in parts."""
-    wanted = asked.top
-    size = min(wanted, MAX_TOP)
-    page = parse_search(target.schema, {**asked.body, "top": size})
-    result = target.search(page)
-    reply: dict[str, Any] = {}
+    size = min(asked.top, MAX_TOP)
+    result = search(target, replace(asked, top=size))
+    shown: dict[str, Any] = {}
     if result.total is not None:
-        reply["@odata.count"] = result.total
+        shown["@odata.count"] = result.total
+    if asked.minimum_coverage is not None:
+        shown["@search.coverage"] = 100.0
     if result.facets:
-        reply["@search.facets"] = result.facets
-    reply["value"] = [
-        {"@search.score": score, **({"@search.highlights": marked} if marked else {}), **document}
-        for score, document, marked in result.hits
-    ]
+        shown["@search.facets"] = result.facets
+    if asked.semantic is not None and asked.semantic.answers:
+        shown["@search.answers"] = result.answers
+    shown["value"] = [_shown(hit, asked) for hit in result.hits]
     explicit = asked.body.get("top") is not None
-    rest = wanted - size if explicit else None
-    if len(result.hits) == size and size and (rest is None or rest > 0):
+    if result.more and size and (not explicit or asked.top > size):
         following = {**asked.body, "skip": asked.skip + size}
-        if rest is not None:
-            following["top"] = rest
-        probe = target.search(parse_search(target.schema, {**asked.body, "skip": asked.skip + size, "top": 1}))
-        if probe.hits:
-            reply["@search.nextPageParameters"] = following
-            reply["@odata.nextLink"] = str(request.url)
-    return reply
+        if explicit:
+            following["top"] = asked.top - size
+        shown["@search.nextPageParameters"] = following
+        shown["@odata.nextLink"] = url
+    return shown
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _shown(hit: Hit, asked: SearchRequest) -> dict[str, Any]:
+    head: dict[str, Any] = {"@search.score": hit.score}
+    if hit.ranked is not None and asked.semantic is not None:
+        head["@search.rerankerScore"] = hit.ranked.score
+        if asked.semantic.captions:
+            head["@search.captions"] = [{"text": hit.ranked.caption, "highlights": hit.ranked.marked}]
+    if hit.highlights:
+        head["@search.highlights"] = hit.highlights
+    return {**head, **hit.document}
+
+
+def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Return a JSON response."""
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json", headers=headers)
+
+
+def injected(request: web.Request, status: int) -> web.Response:
+    """Return the error that an injected fault answers with, in the service's own shape."""
+    error = ServiceError(status, "A fault was injected.")
+    headers = {"Retry-After": str(FAULT_RETRY_SECONDS)} if status in (429, 503) else None
+    return reply(error.body(), status, headers)
 
 
 def _conditions(request: web.Request) -> tuple[str | None, str | None]:
@@ -247,8 +304,8 @@ def _conditions(request: web.Request) -> tuple[str | None, str | None]:
 
 async def _json(request: web.Request) -> dict[str, Any]:
     try:
-        value = json.loads(await request.read())
-    except (ValueError, RecursionError) as fault:
+        value = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as fault:
         raise bad_request(f"The request body is not JSON: {fault}") from fault
     if not isinstance(value, dict):
         raise bad_request("The request body must be an object.")

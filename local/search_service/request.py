@@ -1,34 +1,39 @@
 """Search requests: checked against the schema; what is unknown or not supported is a 400 that names it. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from local.search_service.errors import bad_request, unsupported
+from local.search_service.fields import NUMBERS, Field
 from local.search_service.schema import IndexSchema
 
 DEFAULT_TOP = 50
 MAX_TOP = 1_000
 MAX_SKIP = 100_000
 DEFAULT_K = 50
+MAX_K = 10_000
+DEFAULT_HIGHLIGHTS = 5
 
-_KNOWN = frozenset(
-    [
-        *("search", "count", "facets", "filter", "highlight", "highlightPostTag", "highlightPreTag", "orderby"),
-        *("queryType", "searchFields", "searchMode", "select", "skip", "top", "vectorQueries", "vectorFilterMode"),
-        *("minimumCoverage", "scoringStatistics", "sessionId", "scoringParameters", "scoringProfile", "debug"),
-        *("semanticConfiguration", "answers", "captions", "queryLanguage", "speller", "semanticErrorHandling"),
-        *("semanticQuery", "semanticMaxWaitInMilliseconds", "hybridSearch", "semanticFields", "queryRewrites"),
-        *("xMsQuerySourceAuthorization", "xMsEnableElevatedRead"),
-    ]
-)
-_IGNORED = frozenset({"minimumCoverage", "scoringStatistics", "sessionId", "debug"})  # they change no result here
 _SUPPORTED = frozenset(
     [
         *("search", "count", "facets", "filter", "highlight", "highlightPostTag", "highlightPreTag", "orderby"),
         *("queryType", "searchFields", "searchMode", "select", "skip", "top", "vectorQueries", "vectorFilterMode"),
+        *("semanticConfiguration", "semanticQuery", "answers", "captions", "scoringProfile", "minimumCoverage"),
+        *("semanticErrorHandling", "semanticMaxWaitInMilliseconds", "sessionId", "scoringStatistics"),
     ]
 )
+# Parameters the service has and this one has not: each is refused by name.
+_REFUSED = frozenset(
+    [
+        *("scoringParameters", "debug", "queryLanguage", "speller", "hybridSearch", "semanticFields", "queryRewrites"),
+        *("xMsQuerySourceAuthorization", "xMsEnableElevatedRead"),
+    ]
+)
+_SCORING_STATISTICS = ("local", "global")
+_INTERVALS = ("minute", "hour", "day", "month", "quarter", "year")
 _VECTOR_KNOWN = frozenset(
     {"kind", "vector", "k", "fields", "exhaustive", "weight", "oversampling", "threshold", "filterOverride"}
 )
@@ -54,11 +59,23 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """A facet: the field, how many values, in which order."""
+    """A facet: the field, how many values, in which order; or an interval, or the bounds of ranges."""
 
     field: str
     count: int
     sort: str
+    interval: float | str | None = None
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Semantic:
+    """What the semantic ranker is asked: the configuration, the question, whether captions, how many answers."""
+
+    configuration: str
+    query: str
+    captions: bool
+    answers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +96,25 @@ class SearchRequest:
     highlight: Mapping[str, int]
     tags: tuple[str, str]
     vectors: tuple[VectorQuery, ...]
+    weights: Mapping[str, float]
+    semantic: Semantic | None
+    minimum_coverage: float | None
     body: Mapping[str, Any]
 
 
 def parse_search(schema: IndexSchema, body: Mapping[str, Any]) -> SearchRequest:
     """Return the checked request."""
     for name, value in body.items():
-        if name not in _KNOWN:
-            raise bad_request(f"The property '{name}' does not exist on type 'search.searchRequest'.")
-        if name not in _SUPPORTED and name not in _IGNORED and value is not None:
+        if name in _REFUSED and value is not None and value not in ("none", "disabled"):
             raise unsupported(f"the search parameter '{name}'")
-    if body.get("queryType", "simple") != "simple":
-        raise unsupported(f"queryType '{body['queryType']}'")
-    mode = body.get("searchMode", "any")
+        if name not in _SUPPORTED and name not in _REFUSED:
+            raise bad_request(f"The property '{name}' does not exist on type 'search.searchRequest'.")
+    kind = body.get("queryType") or "simple"
+    if kind not in ("simple", "semantic"):
+        raise unsupported(f"queryType '{kind}'")
+    if body.get("scoringStatistics") not in (None, *_SCORING_STATISTICS):
+        raise bad_request(f"scoringStatistics must be local or global, not {body['scoringStatistics']!r}.")
+    mode = body.get("searchMode") or "any"
     if mode not in ("any", "all"):
         raise bad_request(f"searchMode must be any or all, not {mode!r}.")
     text = body.get("search") or ""
@@ -102,16 +125,19 @@ def parse_search(schema: IndexSchema, body: Mapping[str, Any]) -> SearchRequest:
         search_fields=_search_fields(schema, body.get("searchFields")),
         match_all=mode == "all",
         filter=_string(body, "filter"),
-        post_filter=body.get("vectorFilterMode", "preFilter") == "postFilter",
+        post_filter=_post_filter(body.get("vectorFilterMode")),
         order=_order(schema, body.get("orderby")),
         select=_select(schema, body.get("select")),
         skip=_number(body, "skip", 0, 0, MAX_SKIP),
         top=_number(body, "top", DEFAULT_TOP, 0, 2**31 - 1),
-        count=bool(body.get("count")),
-        facets=tuple(_facet(schema, text) for text in body.get("facets") or ()),
+        count=_boolean(body, "count"),
+        facets=tuple(_facet(schema, text) for text in _list(body, "facets")),
         highlight=_highlight(schema, body.get("highlight")),
-        tags=(body.get("highlightPreTag") or "<em>", body.get("highlightPostTag") or "</em>"),
-        vectors=tuple(_vector_query(schema, query) for query in body.get("vectorQueries") or ()),
+        tags=(_string(body, "highlightPreTag") or "<em>", _string(body, "highlightPostTag") or "</em>"),
+        vectors=tuple(_vector_query(schema, query) for query in _list(body, "vectorQueries")),
+        weights=_weights(schema, body.get("scoringProfile")),
+        semantic=_semantic(schema, body, kind, text),
+        minimum_coverage=_coverage(body.get("minimumCoverage")),
         body=body,
     )
 
@@ -121,6 +147,87 @@ def _string(body: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise bad_request(f"{name} must be a string.")
     return value
+
+
+def _boolean(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise bad_request(f"{name} must be true or false.")
+    return bool(value)
+
+
+def _list(body: Mapping[str, Any], name: str) -> list[Any]:
+    value = body.get(name)
+    if value is not None and not isinstance(value, list):
+        raise bad_request(f"{name} must be a list.")
+    return value or []
+
+
+def _post_filter(value: Any) -> bool:
+    if value not in (None, "preFilter", "postFilter"):
+        raise unsupported(f"vectorFilterMode {value!r}")
+    return bool(value == "postFilter")
+
+
+def _coverage(value: Any) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 100:
+        raise bad_request(f"minimumCoverage must be a number from 0 to 100, not {value!r}.")
+    return float(value)
+
+
+def _weights(schema: IndexSchema, name: Any) -> Mapping[str, float]:
+    """Return the field weights of a scoring profile. One with functions is refused: they are not computed here."""
+    wanted = name or schema.default_profile
+    if not wanted:
+        return {}
+    if wanted not in schema.profiles:
+        raise bad_request(f"The scoring profile '{wanted}' does not exist.")
+    profile = schema.profiles[wanted]
+    if profile.functions:
+        raise unsupported(f"the {profile.functions[0]} function of scoring profile '{wanted}'")
+    return profile.weights
+
+
+def _semantic(schema: IndexSchema, body: Mapping[str, Any], kind: str, text: str) -> Semantic | None:
+    if kind != "semantic":
+        for name in ("semanticConfiguration", "semanticQuery", "answers", "captions"):
+            if body.get(name) not in (None, "none"):
+                raise bad_request(f"'{name}' needs queryType 'semantic'.")
+        return None
+    if body.get("orderby"):
+        raise bad_request("orderby cannot be used with queryType 'semantic'.")
+    name = body.get("semanticConfiguration") or schema.default_semantic
+    if not name:
+        raise bad_request("queryType 'semantic' needs a semanticConfiguration.")
+    if name not in schema.semantic:
+        raise bad_request(f"The semantic configuration '{name}' does not exist.")
+    query = _string(body, "semanticQuery") or text
+    if not query.strip() or query.strip() == "*":
+        raise bad_request("queryType 'semantic' needs a search text.")
+    captions, _ = _extractive(body, "captions", ("highlight",))
+    answers, options = _extractive(body, "answers", ("count", "threshold"))
+    count = options.get("count", "1")
+    if not count.isdecimal() or not 1 <= int(count) <= 10:
+        raise bad_request(f"The number of answers must be from 1 to 10, not {count!r}.")
+    if "threshold" in options:
+        raise unsupported("the answers option 'threshold'")
+    return Semantic(str(name), query, captions, int(count) if answers else 0)
+
+
+def _extractive(body: Mapping[str, Any], name: str, known: Sequence[str]) -> tuple[bool, dict[str, str]]:
+    """Return whether `none` or `extractive` is asked for, and the options after it: `extractive|count-3`."""
+    kind, *options = (_string(body, name) or "none").split("|")
+    if kind not in ("none", "extractive"):
+        raise unsupported(f"{name} '{kind}'")
+    given: dict[str, str] = {}
+    for option in (part for text in options for part in text.split(",")):
+        label, _, value = option.partition("-")
+        if label not in known:
+            raise unsupported(f"the {name} option '{option}'")
+        given[label] = value
+    return kind == "extractive", given
 
 
 def _number(body: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
@@ -135,8 +242,10 @@ def _number(body: Mapping[str, Any], name: str, default: int, least: int, most: 
 def _names(value: Any) -> list[str]:
     if not value:
         return []
-    parts: Sequence[Any] = value.split(",") if isinstance(value, str) else value
-    return [str(part).strip() for part in parts if str(part).strip()]
+    parts: Any = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise bad_request(f"A list of names is expected, not {value!r}.")
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _search_fields(schema: IndexSchema, value: Any) -> tuple[str, ...]:
@@ -150,10 +259,21 @@ def _search_fields(schema: IndexSchema, value: Any) -> tuple[str, ...]:
 def _select(schema: IndexSchema, value: Any) -> tuple[str, ...]:
     names = _names(value)
     if not names or names == ["*"]:
-        return tuple(field.name for field in schema.fields.values() if field.retrievable)
+        return _retrievable(schema.top)
     for name in names:
         if not schema.field(name).retrievable:
             raise bad_request(f"The field '{name}' is not retrievable.")
+    return tuple(names)
+
+
+def _retrievable(fields: Sequence[Field]) -> tuple[str, ...]:
+    """Return the names that show everything that may be shown: a complex field itself, or those of its parts."""
+    names: list[str] = []
+    for field in fields:
+        if not field.retrievable:
+            continue
+        hidden = any(not child.retrievable for child in field.fields)
+        names.extend(_retrievable(field.fields) if hidden else [field.name])
     return tuple(names)
 
 
@@ -161,6 +281,8 @@ def _order(schema: IndexSchema, value: Any) -> tuple[Order, ...]:
     found: list[Order] = []
     for part in _names(value):
         name, _, direction = part.partition(" ")
+        if name.startswith("geo.") or (name.startswith("search.") and name != "search.score()"):
+            raise unsupported(f"the orderby function '{name}'")
         if direction.strip() not in ("", "asc", "desc"):
             raise bad_request(f"Invalid expression: '{part}' in orderby.")
         if name != "search.score()" and not schema.field(name).sortable:
@@ -174,14 +296,48 @@ def _facet(schema: IndexSchema, text: Any) -> Facet:
     field = schema.field(name)
     if not field.facetable:
         raise bad_request(f"The field '{name}' is not facetable.")
-    given = dict(option.split(":", 1) for option in options if ":" in option)
-    unknown = sorted(set(given) - {"count", "sort"}) + [option for option in options if ":" not in option]
-    if unknown:
-        raise unsupported(f"the facet option '{unknown[0]}'")
-    sort = given.get("sort", "count")
+    given: dict[str, str] = {}
+    for option in options:
+        label, _, value = option.partition(":")
+        if label not in ("count", "sort", "interval", "values") or label in given or not value:
+            raise unsupported(f"the facet option '{option}'")
+        given[label] = value
+    if ("values" in given and len(given) > 1) or {"interval", "count"} <= given.keys():
+        raise bad_request(f"The facet options of '{name}' cannot be combined: {', '.join(given)}.")
+    sort = given.get("sort", "value" if "interval" in given else "count")
     if sort not in ("count", "-count", "value", "-value"):
         raise bad_request(f"Invalid facet sort {sort!r}.")
-    return Facet(name, int(given.get("count", "10")), sort)
+    count = given.get("count", "10")
+    if not count.isdecimal() or int(count) < 1:
+        raise bad_request(f"Invalid facet count {count!r}.")
+    values = tuple(_facet_value(field, value) for value in given["values"].split("|")) if "values" in given else ()
+    return Facet(name, int(count), sort, _interval(field, given.get("interval")), values)
+
+
+def _interval(field: Field, text: str | None) -> float | str | None:
+    if text is None:
+        return None
+    if field.type == "Edm.DateTimeOffset":
+        if text not in _INTERVALS:
+            raise bad_request(f"Invalid facet interval {text!r} of '{field.name}'; known are {', '.join(_INTERVALS)}.")
+        return text
+    width = _facet_value(field, text)
+    if width <= 0:
+        raise bad_request(f"The facet interval of '{field.name}' must be greater than 0.")
+    return float(width)
+
+
+def _facet_value(field: Field, text: str) -> Any:
+    """Return a number or moment that bounds a range."""
+    try:
+        if field.type == "Edm.DateTimeOffset":
+            moment = datetime.fromisoformat(text)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if field.type in NUMBERS and math.isfinite(number := float(text)):
+            return int(number) if field.type in ("Edm.Int32", "Edm.Int64") and number == int(number) else number
+    except ValueError as fault:
+        raise bad_request(f"Invalid facet value {text!r} for '{field.name}': {fault}.") from None
+    raise bad_request(f"Invalid facet value {text!r} for '{field.name}' of type {field.kind}.")
 
 
 def _highlight(schema: IndexSchema, value: Any) -> dict[str, int]:
@@ -190,7 +346,9 @@ def _highlight(schema: IndexSchema, value: Any) -> dict[str, int]:
         name, _, number = part.partition("-")
         if not schema.field(name).searchable:
             raise bad_request(f"The field '{name}' cannot be highlighted: it is not searchable.")
-        found[name] = int(number) if number.isdecimal() else 5
+        if number and (not number.isdecimal() or int(number) < 1):
+            raise bad_request(f"Invalid number of highlights in '{part}'.")
+        found[name] = int(number) if number else DEFAULT_HIGHLIGHTS
     return found
 
 
@@ -217,10 +375,12 @@ def _vector_query(schema: IndexSchema, query: Any) -> VectorQuery:
             raise bad_request(
                 f"The vector query's vector has length {len(vector)}, the field '{name}' has {field.dimensions}."
             )
+    if not {int, float}.issuperset(map(type, vector)) or not all(map(math.isfinite, vector)):
+        raise bad_request("The vector of a vector query must be finite numbers.")
     k = query.get("k")
     weight = query.get("weight")
-    if k is not None and (not isinstance(k, int) or k < 1):
-        raise bad_request(f"k must be a positive integer, not {k!r}.")
-    if weight is not None and (not isinstance(weight, int | float) or weight <= 0):
+    if k is not None and (not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MAX_K):
+        raise bad_request(f"k must be a whole number from 1 to {MAX_K}, not {k!r}.")
+    if weight is not None and (not isinstance(weight, int | float) or isinstance(weight, bool) or not weight > 0):
         raise bad_request(f"weight must be a positive number, not {weight!r}.")
     return VectorQuery(tuple(vector), tuple(names), k or DEFAULT_K, float(weight if weight is not None else 1.0))

@@ -1,19 +1,16 @@
 """Index definitions: checked, completed with the service's defaults, and what a field's values may be. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from local.search_service.errors import ServiceError, bad_request, unsupported
+from local.search_service.analysis import ANALYZERS
+from local.search_service.errors import bad_request, unsupported
+from local.search_service.fields import COMPLEX, SCALARS, VECTOR_ELEMENTS, Field
 
-SCALARS = frozenset(
-    {"Edm.String", "Edm.Int32", "Edm.Int64", "Edm.Double", "Edm.Boolean", "Edm.DateTimeOffset", "Edm.Single"}
-)
-VECTOR_ELEMENTS = frozenset({"Edm.Single", "Edm.Half", "Edm.Int16", "Edm.SByte", "Edm.Byte"})
-ANALYZERS = ("standard.lucene", "en.lucene", "keyword", "simple", "whitespace", "standard")
 METRICS = ("cosine", "dotProduct", "euclidean")
+MAX_DIMENSIONS = 4_096
 
 _BM25 = "#Microsoft.Azure.Search.BM25Similarity"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){0,126}[a-z0-9]")
@@ -45,46 +42,47 @@ _FIELD_DEFAULTS: dict[str, Any] = {
 _FIELD_PROPERTIES = frozenset({"name", "type", "fields", "permissionFilter", "sensitivityLabel", *_FIELD_DEFAULTS})
 # Parts of a definition that would change results, and that nothing here acts on.
 _MUST_BE_EMPTY = (
-    *("scoringProfiles", "defaultScoringProfile", "suggesters", "analyzers", "tokenizers", "tokenFilters"),
-    *("charFilters", "normalizers", "encryptionKey", "permissionFilterOption"),
+    *("analyzers", "tokenizers", "tokenFilters", "charFilters", "normalizers", "encryptionKey"),
+    *("permissionFilterOption", "purviewEnabled"),
 )
+_SUGGESTERS = 1  # suggesters the service allows an index to have
+_COMPRESSIONS = ("scalarQuantization", "binaryQuantization")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One field. `type` is the element's type; a vector is a collection with `dimensions`."""
+class SemanticConfiguration:
+    """Which fields the semantic ranker reads: a title, contents by priority, keywords."""
 
-    name: str
-    type: str
-    collection: bool
-    key: bool
-    searchable: bool
-    filterable: bool
-    sortable: bool
-    facetable: bool
-    retrievable: bool
-    stored: bool
-    analyzer: str
-    dimensions: int
-    metric: str
+    title: str
+    contents: tuple[str, ...]
+    keywords: tuple[str, ...]
 
-    @property
-    def is_vector(self) -> bool:
-        """Whether the field holds a vector."""
-        return self.dimensions > 0
+
+@dataclass(frozen=True, slots=True)
+class ScoringProfile:
+    """Weights of text fields. `functions` names the kinds of functions, which are not acted on."""
+
+    weights: Mapping[str, float]
+    functions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSchema:
-    """An index's fields by name, with the definition as the service returns it."""
+    """An index's fields by path, with the definition as the service returns it."""
 
     name: str
+    top: tuple[Field, ...]
     fields: Mapping[str, Field]
     key: str
+    suggesters: Mapping[str, tuple[str, ...]]  # name -> source fields
+    semantic: Mapping[str, SemanticConfiguration]
+    default_semantic: str
+    profiles: Mapping[str, ScoringProfile]
+    default_profile: str
     definition: Mapping[str, Any]
 
     def field(self, name: str) -> Field:
-        """Return a field. Raises a 400 that names it."""
+        """Return a field by its path. Raises a 400 that names it."""
         try:
             return self.fields[name]
         except KeyError:
@@ -124,27 +122,45 @@ def parse_index(value: Mapping[str, Any]) -> IndexSchema:
     if not isinstance(given, list) or not given:
         raise bad_request("An index must have fields.", "InvalidIndex")
     metrics = _metrics(value.get("vectorSearch") or {})
-    completed = [_complete(field) for field in given]
-    fields = [_field(field, metrics) for field in completed]
-    names = [field.name.lower() for field in fields]
-    if len(set(names)) < len(names):
-        raise bad_request("Two fields have the same name.", "InvalidIndex")
+    completed = [_complete(field, "") for field in given]
+    _check_names([field["name"] for field in completed])
+    top = tuple(_field(field, "", False, metrics) for field in completed)
+    fields = {field.name: field for field in _flat(top)}
     _check_similarity(value.get("similarity") or {"@odata.type": _BM25})
-    keys = [field for field in fields if field.key]
-    if len(keys) != 1 or keys[0].type != "Edm.String" or keys[0].collection or not keys[0].retrievable:
+    keys = [field for field in fields.values() if field.key]
+    if len(keys) != 1 or keys[0].kind != "Edm.String" or "/" in keys[0].name or not keys[0].retrievable:
         raise bad_request("An index must have exactly one key field, a retrievable Edm.String.", "InvalidIndex")
+    suggesters = _suggesters(value.get("suggesters") or [], fields)
+    semantic = value.get("semantic") or {}
+    configurations = _semantic(semantic, fields)
+    profiles = _profiles(value.get("scoringProfiles") or [], fields)
+    default_profile = value.get("defaultScoringProfile") or ""
+    if default_profile and default_profile not in profiles:
+        raise bad_request(f"The default scoring profile '{default_profile}' is not defined.", "InvalidIndex")
     definition = {
         **{key: value.get(key) for key in ("description", "corsOptions", "semantic", "vectorSearch")},
-        **{key: [] for key in ("scoringProfiles", "suggesters", "analyzers", "tokenizers", "tokenFilters")},
+        **{key: [] for key in ("analyzers", "tokenizers", "tokenFilters", "charFilters", "normalizers")},
         "name": name,
-        "defaultScoringProfile": None,
-        "charFilters": [],
-        "normalizers": [],
+        "defaultScoringProfile": default_profile or None,
+        "scoringProfiles": [_complete_profile(profile) for profile in value.get("scoringProfiles") or []],
+        "suggesters": value.get("suggesters") or [],
         "encryptionKey": None,
-        "similarity": value.get("similarity") or {"@odata.type": _BM25},
+        "similarity": {"k1": None, "b": None, **(value.get("similarity") or {"@odata.type": _BM25})},
         "fields": completed,
     }
-    return IndexSchema(name, {field.name: field for field in fields}, keys[0].name, definition)
+    default_semantic = semantic.get("defaultConfiguration") or ""
+    return IndexSchema(
+        name,
+        top,
+        fields,
+        keys[0].name,
+        suggesters,
+        configurations,
+        default_semantic,
+        profiles,
+        default_profile,
+        definition,
+    )
 
 
 def check_update(old: IndexSchema, new: IndexSchema) -> None:
@@ -154,118 +170,110 @@ def check_update(old: IndexSchema, new: IndexSchema) -> None:
         if now is None:
             raise bad_request(f"Existing field '{field.name}' cannot be deleted.", "CannotChangeExistingField")
         same = {name for name in Field.__slots__ if getattr(field, name) == getattr(now, name)}
-        changed = sorted(set(Field.__slots__) - same - {"retrievable"})
+        # A complex field may get further fields, which are compared one by one.
+        changed = sorted(set(Field.__slots__) - same - {"retrievable", "search_analyzer", "fields"})
         if changed:
             message = f"Existing field '{field.name}' cannot be changed: {', '.join(changed)}."
             raise bad_request(message, "CannotChangeExistingField")
 
 
-def check_value(field: Field, value: Any) -> Any:
-    """Return a document's value in its stored form. Raises a 400 that names field and value."""
-    if value is None:
-        return None
-    if field.is_vector:
-        return _vector(field, value)
-    if field.collection:
-        if not isinstance(value, list):
-            raise _wrong(field, value)
-        return [_scalar(field, item) for item in value]
-    return _scalar(field, value)
+def _flat(fields: tuple[Field, ...]) -> Iterator[Field]:
+    for field in fields:
+        yield field
+        yield from _flat(field.fields)
 
 
-def _scalar(field: Field, value: Any) -> Any:
-    kind = field.type
-    if kind == "Edm.String" and isinstance(value, str):
-        return value
-    if kind == "Edm.Boolean" and isinstance(value, bool):
-        return value
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind in ("Edm.Int32", "Edm.Int64") and number and value == int(value):
-        bound = 31 if kind == "Edm.Int32" else 63
-        if -(2**bound) <= int(value) < 2**bound:
-            return int(value)
-    if kind in ("Edm.Double", "Edm.Single") and number:
-        return float(value)
-    if kind == "Edm.DateTimeOffset" and isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise _wrong(field, value) from None
-        if moment.tzinfo is not None:
-            return value
-    raise _wrong(field, value)
-
-
-def _vector(field: Field, value: Any) -> list[float]:
-    if not isinstance(value, list) or not all(isinstance(x, int | float) and not isinstance(x, bool) for x in value):
-        raise _wrong(field, value)
-    if len(value) != field.dimensions:
-        raise bad_request(
-            f"The vector field '{field.name}' has dimension {field.dimensions} but a vector of length {len(value)} was "
-            "given.",
-            "InvalidDocument",
-        )
-    return value
-
-
-def _wrong(field: Field, value: Any) -> ServiceError:
-    kind = f"Collection({field.type})" if field.collection else field.type
-    shown = str(value)[:60]
-    return bad_request(f"Cannot convert the value {shown!r} of field '{field.name}' to {kind}.", "InvalidDocument")
-
-
-def _complete(value: Any) -> dict[str, Any]:
+def _complete(value: Any, above: str) -> dict[str, Any]:
+    """Return a field's definition with the service's defaults."""
     if not isinstance(value, dict):
         raise bad_request("A field must be an object.", "InvalidIndex")
     unknown = sorted(set(value) - _FIELD_PROPERTIES)
     if unknown:
         raise bad_request(f"The property '{unknown[0]}' does not exist on type 'search.field'.", "InvalidField")
+    for label in ("permissionFilter", "sensitivityLabel"):
+        if value.get(label):
+            raise unsupported(f"'{label}' of a field")
     name, kind = value.get("name"), value.get("type")
     if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name) or name.startswith("azureSearch"):
         raise bad_request(f"Invalid field name {name!r}.", "InvalidField")
+    if not isinstance(kind, str):
+        raise bad_request(f"Field '{name}' has no type.", "InvalidField")
+    if kind in (COMPLEX, f"Collection({COMPLEX})"):
+        return _complete_complex(value, name, kind, f"{above}{name}/")
     if value.get("fields"):
-        raise unsupported(f"the complex field '{name}'")
+        raise bad_request(f"Field '{above}{name}' of type {kind} cannot have fields.", "InvalidField")
     text = kind in ("Edm.String", "Collection(Edm.String)")
     vector = bool(value.get("dimensions"))
     defaults = dict(_FIELD_DEFAULTS)
     defaults["searchable"] = text or vector
     if vector:
         defaults.update(filterable=False, sortable=False, facetable=False)
-    if isinstance(kind, str) and kind.startswith("Collection"):
+    if kind.startswith("Collection"):
         defaults["sortable"] = False
+    if kind == "Edm.GeographyPoint":
+        defaults["facetable"] = False
     given = {key: value[key] for key in _FIELD_DEFAULTS if value.get(key) is not None}
     return {"name": name, "type": kind, **defaults, **given}
 
 
-def _field(value: Mapping[str, Any], metrics: Mapping[str, str]) -> Field:
-    name, kind = value["name"], str(value["type"])
+def _complete_complex(value: Mapping[str, Any], name: str, kind: str, above: str) -> dict[str, Any]:
+    attributes = sorted(key for key in _FIELD_DEFAULTS if value.get(key))
+    if attributes:
+        raise bad_request(f"The complex field '{above[:-1]}' cannot have '{attributes[0]}'.", "InvalidField")
+    inner = value.get("fields")
+    if not isinstance(inner, list) or not inner:
+        raise bad_request(f"The complex field '{above[:-1]}' must have fields.", "InvalidField")
+    return {"name": name, "type": kind, "fields": [_complete(child, above) for child in inner]}
+
+
+def _field(value: Mapping[str, Any], above: str, many: bool, metrics: Mapping[str, str]) -> Field:
+    name, kind = f"{above}{value['name']}", str(value["type"])
     collection = kind.startswith("Collection(") and kind.endswith(")")
     element = kind[11:-1] if collection else kind
+    if element == COMPLEX:
+        children = tuple(_field(child, f"{name}/", many or collection, metrics) for child in value["fields"])
+        _check_names([child.name for child in children])
+        return Field(
+            name,
+            element,
+            collection,
+            many or collection,
+            False,
+            False,
+            False,
+            False,
+            False,
+            True,
+            True,
+            "",
+            "",
+            0,
+            "",
+            children,
+        )
     dimensions = value["dimensions"] or 0
     if dimensions:
-        if not collection or element not in VECTOR_ELEMENTS:
-            raise bad_request(f"Field '{name}' has dimensions but is no collection of numbers.", "InvalidField")
-        if value["vectorSearchProfile"] not in metrics:
-            raise bad_request(
-                f"Field '{name}' names the vector search profile {value['vectorSearchProfile']!r}, "
-                "which is not defined.",
-                "InvalidField",
-            )
+        _check_vector(value, name, collection, element, above, metrics)
     elif element not in SCALARS:
         raise unsupported(f"the type {kind!r} of field '{name}'")
     analyzer = value["analyzer"] or value["indexAnalyzer"] or "standard.lucene"
-    if analyzer not in ANALYZERS or (value["searchAnalyzer"] or analyzer) != analyzer:
-        raise unsupported(f"the analyzer {value['searchAnalyzer'] or analyzer!r} of field '{name}'")
+    search_analyzer = value["analyzer"] or value["searchAnalyzer"] or analyzer
+    for wanted in (analyzer, search_analyzer):
+        if wanted not in ANALYZERS:
+            raise unsupported(f"the analyzer {wanted!r} of field '{name}'")
     if value["normalizer"] or value["synonymMaps"]:
         raise unsupported(f"a normalizer or synonym map on field '{name}'")
     if value["searchable"] and not dimensions and element != "Edm.String":
         raise bad_request(f"Field '{name}' of type {kind} cannot be searchable.", "InvalidField")
-    if value["sortable"] and collection:
-        raise bad_request(f"Field '{name}' of type {kind} cannot be sortable.", "InvalidField")
+    if value["sortable"] and (collection or many):
+        raise bad_request(
+            f"Field '{name}' of type {kind} may have several values and cannot be sortable.", "InvalidField"
+        )
     return Field(
         name=name,
         type=element,
         collection=collection,
+        many=many or collection,
         key=bool(value["key"]),
         searchable=bool(value["searchable"]),
         filterable=bool(value["filterable"]),
@@ -274,9 +282,88 @@ def _field(value: Mapping[str, Any], metrics: Mapping[str, str]) -> Field:
         retrievable=bool(value["retrievable"]),
         stored=bool(value["stored"]),
         analyzer=analyzer,
+        search_analyzer=search_analyzer,
         dimensions=int(dimensions),
         metric=metrics.get(value["vectorSearchProfile"] or "", ""),
     )
+
+
+def _check_vector(
+    value: Mapping[str, Any], name: str, collection: bool, element: str, above: str, metrics: Mapping[str, str]
+) -> None:
+    dimensions = value["dimensions"]
+    if not isinstance(dimensions, int) or not 2 <= dimensions <= MAX_DIMENSIONS:
+        raise bad_request(f"The dimensions of field '{name}' must be from 2 to {MAX_DIMENSIONS}.", "InvalidField")
+    if not collection or element not in VECTOR_ELEMENTS:
+        raise bad_request(f"Field '{name}' has dimensions but is no collection of numbers.", "InvalidField")
+    if above:
+        raise unsupported(f"the vector field '{name}' below a complex field")
+    wrong = [label for label in ("filterable", "sortable", "facetable", "key") if value[label]]
+    if wrong:
+        raise bad_request(f"The vector field '{name}' cannot be {wrong[0]}.", "InvalidField")
+    if value["vectorEncoding"]:
+        raise unsupported(f"the vector encoding {value['vectorEncoding']!r} of field '{name}'")
+    if value["vectorSearchProfile"] not in metrics:
+        raise bad_request(
+            f"Field '{name}' names the vector search profile {value['vectorSearchProfile']!r}, which is not defined.",
+            "InvalidField",
+        )
+
+
+def _check_names(names: list[str]) -> None:
+    folded = [name.lower() for name in names]
+    if len(set(folded)) < len(folded):
+        raise bad_request("Two fields have the same name.", "InvalidIndex")
+
+
+def _suggesters(given: list[Any], fields: Mapping[str, Field]) -> dict[str, tuple[str, ...]]:
+    if len(given) > _SUGGESTERS:
+        raise bad_request(f"An index can have {_SUGGESTERS} suggester, not {len(given)}.", "InvalidIndex")
+    found: dict[str, tuple[str, ...]] = {}
+    for suggester in given:
+        if suggester.get("searchMode", "analyzingInfixMatching") != "analyzingInfixMatching":
+            raise bad_request(f"Unknown suggester mode {suggester.get('searchMode')!r}.", "InvalidIndex")
+        names = suggester.get("sourceFields") or []
+        for name in names:
+            if name not in fields or not fields[name].searchable or fields[name].is_vector:
+                raise bad_request(f"The suggester names {name!r}, which is no searchable text field.", "InvalidIndex")
+        found[str(suggester.get("name"))] = tuple(names)
+    return found
+
+
+def _semantic(semantic: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[str, SemanticConfiguration]:
+    found: dict[str, SemanticConfiguration] = {}
+    for configuration in semantic.get("configurations") or []:
+        wanted = configuration.get("prioritizedFields") or {}
+        title = (wanted.get("titleField") or {}).get("fieldName") or ""
+        contents = tuple(item["fieldName"] for item in wanted.get("prioritizedContentFields") or [])
+        keywords = tuple(item["fieldName"] for item in wanted.get("prioritizedKeywordsFields") or [])
+        for name in (*([title] if title else []), *contents, *keywords):
+            if name not in fields or fields[name].type != "Edm.String" or not fields[name].searchable:
+                raise bad_request(
+                    f"The semantic configuration names {name!r}, which is no searchable text field.", "InvalidIndex"
+                )
+        found[str(configuration.get("name"))] = SemanticConfiguration(title, contents, keywords)
+    default = semantic.get("defaultConfiguration")
+    if default and default not in found:
+        raise bad_request(f"The default semantic configuration '{default}' is not defined.", "InvalidIndex")
+    return found
+
+
+def _profiles(given: list[Any], fields: Mapping[str, Field]) -> dict[str, ScoringProfile]:
+    found: dict[str, ScoringProfile] = {}
+    for profile in given:
+        weights = ((profile.get("text") or {}).get("weights")) or {}
+        for name in weights:
+            if name not in fields or not fields[name].searchable:
+                raise bad_request(f"The scoring profile weighs {name!r}, which is not searchable.", "InvalidIndex")
+        functions = tuple(str(function.get("type")) for function in profile.get("functions") or [])
+        found[str(profile.get("name"))] = ScoringProfile(weights, functions)
+    return found
+
+
+def _complete_profile(profile: Mapping[str, Any]) -> dict[str, Any]:
+    return {"functionAggregation": None, "text": None, **profile, "functions": profile.get("functions") or []}
 
 
 def _metrics(vector_search: Mapping[str, Any]) -> dict[str, str]:
@@ -293,11 +380,24 @@ def _metrics(vector_search: Mapping[str, Any]) -> dict[str, str]:
         algorithms[algorithm["name"]] = metric
     if vector_search.get("vectorizers"):
         raise unsupported("'vectorizers'")
+    compressions: set[Any] = set()
+    for compression in vector_search.get("compressions") or []:
+        if compression.get("kind") not in _COMPRESSIONS:
+            raise bad_request(f"Unknown vector compression kind {compression.get('kind')!r}.", "InvalidIndex")
+        compressions.add(compression.get("name"))
     profiles: dict[str, str] = {}
     for profile in vector_search.get("profiles") or []:
         if profile.get("algorithm") not in algorithms:
             raise bad_request(
                 f"Profile '{profile.get('name')}' names the algorithm {profile.get('algorithm')!r}, "
+                "which is not defined.",
+                "InvalidIndex",
+            )
+        if profile.get("vectorizer"):
+            raise unsupported("'vectorizer' of a vector profile")
+        if profile.get("compression") and profile["compression"] not in compressions:
+            raise bad_request(
+                f"Profile '{profile.get('name')}' names the compression {profile['compression']!r}, "
                 "which is not defined.",
                 "InvalidIndex",
             )

@@ -93,12 +93,13 @@ class SearchService:
     def statistics(self, name: str) -> dict[str, Any]:
         """Return an index's counts and sizes."""
         index = self.index(name)
-        vectors = sum(field.dimensions for field in index.schema.vector_fields)
-        return {"documentCount": len(index), "storageSize": 0, "vectorIndexSize": 4 * vectors * len(index)}
+        size, vectors = self._store.size(index.schema.name)
+        return {"documentCount": len(index), "storageSize": size, "vectorIndexSize": vectors}
 
     def service_statistics(self) -> dict[str, Any]:
         """Return the service's counters and limits."""
         documents = sum(len(index) for index in self._indexes.values())
+        sizes = [self._store.size(name) for name in self._indexes]
 
         def counter(usage: int, quota: int | None = None) -> dict[str, int | None]:
             return {"usage": usage, "quota": quota}
@@ -110,10 +111,10 @@ class SearchService:
                 "aliasesCount": counter(len(self._aliases), 200),
                 "indexersCount": counter(0, 0),
                 "dataSourcesCount": counter(0, 0),
-                "storageSize": counter(0),
+                "storageSize": counter(sum(size for size, _ in sizes)),
                 "synonymMaps": counter(0, 0),
                 "skillsetCount": counter(0, 0),
-                "vectorIndexSize": counter(0),
+                "vectorIndexSize": counter(sum(vectors for _, vectors in sizes)),
             },
             "limits": {"maxStoragePerIndex": None, "maxFieldsPerIndex": 1000},
         }
@@ -132,9 +133,9 @@ class SearchService:
     # ---- aliases -----------------------------------------------------------------------------------------------------
 
     def describe_alias(self, name: str) -> dict[str, Any]:
-        """Return an alias. Raises a 404."""
+        """Return an alias. Raises a 404, which has no body in the service."""
         if name not in self._aliases:
-            raise not_found("alias", name)
+            raise ServiceError(404, "")
         target, etag = self._aliases[name]
         return {"@odata.etag": etag, "name": name, "indexes": [target]}
 

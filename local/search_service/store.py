@@ -4,7 +4,6 @@ A batch is one transaction: acknowledged, it survives the process's death; unack
 `synchronous=NORMAL` a loss of power may undo the last batches; the death of the process cannot.)
 """
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
-from local.search_service.vectors import Vector
+from local.search_service.fields import Vector
 
 _SCHEMA = """
 PRAGMA journal_mode=WAL;
@@ -25,7 +25,15 @@ CREATE TABLE IF NOT EXISTS documents (
 ) WITHOUT ROWID;
 """
 
-StoredDocument = tuple[str, dict[str, Any], dict[str, Vector]]
+_PAGE = 5_000  # documents read at once at the start
+
+Vectors = Mapping[str, Vector]  # by field
+StoredDocument = tuple[str, dict[str, Any], Vectors]
+Written = tuple[str, dict[str, Any], Vectors | None]  # key, body, vectors; None leaves those that are there
+
+_UPSERT = "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)"
+_UPDATE = "UPDATE documents SET body = ? WHERE name = ? AND key = ?"
+_DELETE = "DELETE FROM documents WHERE name = ? AND key = ?"
 
 
 class Store:
@@ -63,42 +71,68 @@ class Store:
                 self._db.execute("DELETE FROM documents WHERE name = ?", (name,))
             self._db.execute("COMMIT")
 
-    def write(self, index: str, upserts: Iterable[StoredDocument], deletes: Iterable[str]) -> None:
+    def write(self, index: str, upserts: Iterable[Written], deletes: Iterable[str]) -> None:
         """Apply one batch, whole or not at all."""
-        rows = [
-            (index, key, json.dumps(body, ensure_ascii=False, separators=(",", ":")), _pack(vectors))
-            for key, body, vectors in upserts
-        ]
+        whole = [(index, key, _dump(body), _pack(vectors)) for key, body, vectors in upserts if vectors is not None]
+        bodies = [(_dump(body), index, key) for key, body, vectors in upserts if vectors is None]
+        gone = [(index, key) for key in deletes]
         with self._turn:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._db.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
-                gone = [(index, key) for key in deletes]
-                self._db.executemany("DELETE FROM documents WHERE name = ? AND key = ?", gone)
+                for statement, rows in ((_UPSERT, whole), (_UPDATE, bodies), (_DELETE, gone)):
+                    self._db.executemany(statement, rows)
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
 
+    def vectors(self, index: str, key: str, dimensions: Mapping[str, int]) -> dict[str, Vector]:
+        """Return one document's vectors, as they were written."""
+        with self._turn:
+            row = self._db.execute("SELECT vectors FROM documents WHERE name = ? AND key = ?", (index, key)).fetchone()
+        return _unpack(row[0], dimensions) if row else {}
+
     def documents(self, index: str, dimensions: Mapping[str, int]) -> Iterator[StoredDocument]:
         """Yield every document of an index; `dimensions` gives the vector fields and their lengths."""
+        last = ""
+        while True:
+            with self._turn:
+                rows = self._db.execute(
+                    "SELECT key, body, vectors FROM documents WHERE name = ? AND key > ? ORDER BY key LIMIT ?",
+                    (index, last, _PAGE),
+                ).fetchall()
+            for key, body, packed in rows:
+                yield key, orjson.loads(body), _unpack(packed, dimensions)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1][0]
+
+    def size(self, index: str) -> tuple[int, int]:
+        """Return the bytes that an index's documents take, and those of its vectors among them."""
         with self._turn:
-            rows = self._db.execute("SELECT key, body, vectors FROM documents WHERE name = ?", (index,)).fetchall()
-        for key, body, packed in rows:
-            yield key, json.loads(body), _unpack(packed, dimensions)
+            row = self._db.execute(
+                "SELECT COALESCE(SUM(LENGTH(key) + LENGTH(body) + LENGTH(vectors)), 0), "
+                "COALESCE(SUM(LENGTH(vectors)), 0) FROM documents WHERE name = ?",
+                (index,),
+            ).fetchone()
+        return int(row[0]), int(row[1])
 
 
-def _pack(vectors: Mapping[str, Vector]) -> bytes:
+def _dump(body: Mapping[str, Any]) -> str:
+    return orjson.dumps(body).decode()
+
+
+def _pack(vectors: Vectors) -> bytes:
     """Return vectors as: names in JSON, a newline, float32 after float32."""
     names = sorted(vectors)
-    return json.dumps(names).encode() + b"\n" + b"".join(vectors[name].astype("<f4").tobytes() for name in names)
+    return orjson.dumps(names) + b"\n" + b"".join(vectors[name].astype("<f4").tobytes() for name in names)
 
 
 def _unpack(packed: bytes, dimensions: Mapping[str, int]) -> dict[str, Vector]:
     head, _, body = packed.partition(b"\n")
     found: dict[str, Vector] = {}
     offset = 0
-    for name in json.loads(head):
+    for name in orjson.loads(head):
         size = 4 * dimensions[name]
         found[name] = np.frombuffer(body[offset : offset + size], dtype="<f4")
         offset += size

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tantivy
 
 from local.search_service.analysis import analyzer, prepare, terms
+from local.search_service.fields import Field, value_at
 from local.search_service.query_syntax import Group, Negated, Phrase, Query, Term
-from local.search_service.schema import Field
+from local.search_service.vectors import Mask
 
 _HEAP_BYTES = 64_000_000
 _ROW = "_row"
@@ -23,8 +25,7 @@ class TextEngine:
         builder = tantivy.SchemaBuilder()
         builder.add_unsigned_field(_ROW, stored=False, indexed=True, fast=True)
         for field in fields:
-            # Names are prefixed: the engine has names of its own, such as `_row`.
-            builder.add_text_field(f"f_{field.name}", tokenizer_name=field.analyzer, index_option="position")
+            builder.add_text_field(_engine_name(field), tokenizer_name=field.analyzer, index_option="position")
         self._schema = builder.build()
         self._index = tantivy.Index(self._schema)
         for name in {field.analyzer for field in fields}:
@@ -42,36 +43,54 @@ class TextEngine:
             document = tantivy.Document()
             document.add_unsigned(_ROW, row)
             for name, field in self._fields.items():
-                value = values.get(name)
+                value = values.get(name) if "/" not in name else value_at(values, field.parts)
                 for text in value if isinstance(value, list) else [value]:
                     if text:
-                        document.add_text(f"f_{name}", prepare(field.analyzer, text))
+                        document.add_text(_engine_name(field), prepare(field.analyzer, text))
             self._writer.add_document(document)
         self._writer.commit()
         self._index.reload()
         self._searcher = self._index.searcher()
 
     def search(
-        self, query: Query, names: Sequence[str], match_all: bool, allowed: set[int] | None, most: int
+        self,
+        query: Query,
+        names: Sequence[str],
+        match_all: bool,
+        allowed: Mask | None,
+        most: int,
+        weights: Mapping[str, float],
+        count_all: bool,
     ) -> tuple[list[tuple[float, int]], int]:
-        """Return the best `most` (score, row), best first, and how many rows match in all.
+        """Return the best `most` (score, row), best first, and how many rows match in all (only with `count_all`).
 
-        `allowed` bounds the result to these rows; scores do not depend on it, as in the service.
+        `allowed` bounds the result to these rows; scores do not depend on it, as in the service. `weights` multiply the
+        scores of fields.
         """
-        built = self._build(query, [self._fields[name] for name in names], match_all)
+        built = self._build(query, [self._fields[name] for name in names], match_all, weights)
         total = max(1, self._searcher.num_docs)
         if allowed is None:
             return self._found(built, min(most, total))
-        if not allowed:
+        rows = np.flatnonzero(allowed)
+        if not len(rows):
             return [], 0
-        if len(allowed) <= _FEW:
-            rows = tantivy.Query.const_score_query(
-                tantivy.Query.term_set_query(self._schema, _ROW, sorted(allowed)), 0.0
-            )
-            both = tantivy.Query.boolean_query([(tantivy.Occur.Must, built), (tantivy.Occur.Must, rows)])
+        if len(rows) <= _FEW:
+            few = tantivy.Query.const_score_query(tantivy.Query.term_set_query(self._schema, _ROW, rows.tolist()), 0.0)
+            both = tantivy.Query.boolean_query([(tantivy.Occur.Must, built), (tantivy.Occur.Must, few)])
             return self._found(both, min(most, total))
-        hits = [hit for hit in self._rows(self._searcher.search(built, limit=total)) if hit[1] in allowed]
-        return hits[:most], len(hits)
+        return self._filtered(built, allowed, most, total, count_all)
+
+    def _filtered(
+        self, built: tantivy.Query, allowed: Mask, most: int, total: int, count_all: bool
+    ) -> tuple[list[tuple[float, int]], int]:
+        """Look at more and more of the best hits until enough of them are allowed."""
+        looked = total if count_all else min(total, 2 * most)
+        while True:
+            found = self._searcher.search(built, limit=looked)
+            hits = [hit for hit in self._rows(found) if hit[1] < len(allowed) and allowed[hit[1]]]
+            if len(hits) >= most or len(found.hits) < looked or looked == total:
+                return hits[:most], len(hits)
+            looked = min(total, 4 * looked)
 
     def _found(self, query: tantivy.Query, most: int) -> tuple[list[tuple[float, int]], int]:
         found: Any = self._searcher.search(query, limit=most, count=True)  # its stubs do not know `count`
@@ -83,23 +102,27 @@ class TextEngine:
         rows = self._searcher.fast_field_values(_ROW, [address for _, address in found.hits])
         return [(float(score or 0.0), int(row or 0)) for (score, _), row in zip(found.hits, rows, strict=True)]
 
-    def _build(self, query: Query, fields: Sequence[Field], match_all: bool) -> tantivy.Query:
+    def _build(
+        self, query: Query, fields: Sequence[Field], match_all: bool, weights: Mapping[str, float]
+    ) -> tantivy.Query:
         if isinstance(query, Negated):
-            inner = self._build(query.term, fields, match_all)
+            inner = self._build(query.term, fields, match_all, weights)
             everything = tantivy.Query.const_score_query(tantivy.Query.all_query(), 1.0)
             return tantivy.Query.boolean_query([(tantivy.Occur.Must, everything), (tantivy.Occur.MustNot, inner)])
         if isinstance(query, Group):
-            return self._group(query, fields, match_all)
-        return self._any_field([self._leaf(query, field) for field in fields])
+            return self._group(query, fields, match_all, weights)
+        return self._any_field([self._weighted(query, field, weights) for field in fields])
 
-    def _group(self, group: Group, fields: Sequence[Field], match_all: bool) -> tantivy.Query:
+    def _group(
+        self, group: Group, fields: Sequence[Field], match_all: bool, weights: Mapping[str, float]
+    ) -> tantivy.Query:
         must = group.operator == "and" or (group.operator == "" and match_all)
         clauses: list[tuple[tantivy.Occur, tantivy.Query]] = []
         for term in group.terms:
             if isinstance(term, Negated) and must:
-                clauses.append((tantivy.Occur.MustNot, self._build(term.term, fields, match_all)))
+                clauses.append((tantivy.Occur.MustNot, self._build(term.term, fields, match_all, weights)))
                 continue
-            built = self._build(term, fields, match_all)
+            built = self._build(term, fields, match_all, weights)
             if self._vanishes(term, fields):
                 continue  # a stop word constrains nothing
             clauses.append((tantivy.Occur.Must if must else tantivy.Occur.Should, built))
@@ -113,15 +136,19 @@ class TextEngine:
     def _vanishes(self, query: Query, fields: Sequence[Field]) -> bool:
         if not isinstance(query, Term | Phrase) or (isinstance(query, Term) and query.prefix):
             return False
-        return not any(terms(field.analyzer, query.text) for field in fields)
+        return not any(terms(field.search_analyzer, query.text) for field in fields)
+
+    def _weighted(self, query: Term | Phrase, field: Field, weights: Mapping[str, float]) -> tantivy.Query:
+        built = self._leaf(query, field)
+        return tantivy.Query.boost_query(built, weights[field.name]) if field.name in weights else built
 
     def _leaf(self, query: Term | Phrase, field: Field) -> tantivy.Query:
-        name = f"f_{field.name}"
+        name = _engine_name(field)
         if isinstance(query, Term) and query.prefix:
             # A prefix is not analyzed, only lower-cased, as in the service.
-            pattern = re.escape(query.text if field.analyzer == "keyword" else query.text.lower()) + ".*"
+            pattern = re.escape(query.text if field.search_analyzer == "keyword" else query.text.lower()) + ".*"
             return tantivy.Query.regex_query(self._schema, name, pattern)
-        words = terms(field.analyzer, query.text)
+        words = terms(field.search_analyzer, query.text)
         if not words:
             return tantivy.Query.empty_query()
         if len(words) == 1:
@@ -132,6 +159,11 @@ class TextEngine:
         if len(queries) == 1:
             return queries[0]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
+
+
+def _engine_name(field: Field) -> str:
+    """Return the engine's name of a field: prefixed, because it has names of its own, and without path marks."""
+    return "f_" + field.name.replace("/", "__")
 
 
 def words_of(query: Query | None) -> list[str]:

@@ -1,13 +1,16 @@
 """Exact vector search over one field: a matrix in memory. Exact beats approximate in truth, and is fast enough here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-_FIRST_ROWS = 1_024
+from local.search_service.fields import Vector
 
-Vector = NDArray[np.float32]
+_FIRST_ROWS = 1_024
+_DENSE = 0.25  # from this share of rows on, scoring all of them costs less than gathering some
+
+Mask = NDArray[np.bool_]
 
 
 class VectorField:
@@ -18,37 +21,48 @@ class VectorField:
         self._dimensions = dimensions
         self._matrix = np.zeros((_FIRST_ROWS, dimensions), dtype=np.float32)
         self._present = np.zeros(_FIRST_ROWS, dtype=bool)
+        self._rows = 0  # rows in use lie below
 
-    def put(self, row: int, vector: Vector | None) -> None:
-        """Set a row's vector; None removes it."""
-        self._grow(row + 1)
-        self._present[row] = vector is not None
-        if vector is None:
+    def put(self, rows: Sequence[int], vectors: Sequence[Vector | None]) -> None:
+        """Set the vectors of some rows; None removes one."""
+        if not rows:
             return
-        if self._metric == "cosine":
-            norm = float(np.linalg.norm(vector))
-            vector = vector / norm if norm else vector
-        self._matrix[row] = vector
+        self._grow(max(rows) + 1)
+        kept = [position for position, vector in enumerate(vectors) if vector is not None]
+        self._present[list(rows)] = False
+        if kept:
+            target = [rows[position] for position in kept]
+            self._matrix[target] = self._prepared(np.stack([vectors[position] for position in kept]))  # type: ignore[misc]
+            self._present[target] = True
 
-    def nearest(self, query: Sequence[float], k: int, allowed: Iterable[int] | None) -> list[tuple[float, int]]:
-        """Return the k best (score, row) among `allowed`, best first.
+    def nearest(self, query: Sequence[float], k: int, allowed: Mask | None) -> list[tuple[float, int]]:
+        """Return the k best (score, row) among the allowed rows, best first.
 
         Scores are the service's: cosine 1 / (2 - cos), euclidean 1 / (1 + distance), dotProduct the product itself.
         """
-        rows = np.flatnonzero(self._present) if allowed is None else self._known(allowed)
+        usable = self._present[: self._rows]
+        if allowed is not None:
+            usable = usable & _fitted(allowed, self._rows)
+        rows = np.flatnonzero(usable)
         if not len(rows):
             return []
-        target = np.asarray(query, dtype=np.float32)
-        if self._metric == "cosine":
-            norm = float(np.linalg.norm(target))
-            target = target / norm if norm else target
-        # A slice needs no copy of the matrix; only a real selection does.
-        whole = len(rows) == rows[-1] + 1
-        block = self._matrix[: len(rows)] if whole else self._matrix[rows]
-        scores = self._scores(block, target)
+        target = self._prepared(np.asarray([query], dtype=np.float32))[0]
+        if len(rows) >= _DENSE * self._rows:
+            scores = self._scores(self._matrix[: self._rows], target)[rows]
+        else:
+            scores = self._scores(self._matrix[rows], target)
         best = np.argpartition(-scores, k - 1)[:k] if k < len(rows) else np.arange(len(rows))
         best = best[np.lexsort((rows[best], -scores[best]))]
-        return [(float(scores[i]), int(rows[i])) for i in best]
+        return list(zip(scores[best].tolist(), rows[best].tolist(), strict=True))
+
+    def _prepared(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return vectors as the matrix holds them: for cosine at length 1, so that a product is the cosine."""
+        if self._metric != "cosine":
+            return block
+        norms = np.linalg.norm(block, axis=1, keepdims=True)
+        norms[norms == 0] = 1
+        unit: NDArray[np.float32] = (block / norms).astype(np.float32)
+        return unit
 
     def _scores(self, block: NDArray[np.float32], target: Vector) -> NDArray[np.float32]:
         if self._metric == "euclidean":
@@ -57,13 +71,8 @@ class VectorField:
         product: NDArray[np.float32] = block @ target
         return product if self._metric == "dotProduct" else (1.0 / (2.0 - product)).astype(np.float32)
 
-    def _known(self, allowed: Iterable[int]) -> NDArray[np.int64]:
-        rows = np.fromiter(allowed, dtype=np.int64)
-        rows = rows[rows < len(self._present)]
-        kept: NDArray[np.int64] = np.sort(rows[self._present[rows]])
-        return kept
-
     def _grow(self, rows: int) -> None:
+        self._rows = max(self._rows, rows)
         if rows <= len(self._present):
             return
         size = max(rows, 2 * len(self._present))
@@ -72,3 +81,12 @@ class VectorField:
         present = np.zeros(size, dtype=bool)
         present[: len(self._present)] = self._present
         self._matrix, self._present = matrix, present
+
+
+def _fitted(mask: Mask, rows: int) -> Mask:
+    """Return a mask of exactly so many rows."""
+    if len(mask) >= rows:
+        return mask[:rows]
+    longer = np.zeros(rows, dtype=bool)
+    longer[: len(mask)] = mask
+    return longer

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from local.search_service.errors import ServiceError
 from local.search_service.filters import compile_filter
-from local.search_service.index import fuse
 from local.search_service.odata import parse_filter
 from local.search_service.query_syntax import Group, Negated, Phrase, Term, parse_query
 from local.search_service.schema import parse_index
+from local.search_service.search import fuse
 
 SCHEMA = parse_index(
     {

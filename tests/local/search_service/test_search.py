@@ -99,7 +99,7 @@ def test_filters(library: Library, condition: str, found: list[str]) -> None:
         ({"top": -1}, "top"),
         ({"skip": 100_001}, "skip"),
         ({"query_type": "full"}, "full"),
-        ({"scoring_profile": "mine"}, "scoringProfile"),
+        ({"scoring_profile": "mine"}, "mine"),
         ({"facets": ["text"]}, "text"),
         ({"vector_queries": [VectorizedQuery(vector=[1.0], fields="vector")]}, "length 1"),
     ],
