@@ -141,7 +141,7 @@ class SearchIndex:
 
     def _plan(self, action: Mapping[str, Any], pending: _Pending) -> ActionStatus:
         kind = action.get(_ACTION, "upload")
-        if kind not in _ACTIONS:
+        if not isinstance(kind, str) or kind not in _ACTIONS:
             raise bad_request(f"Invalid @search.action {kind!r}.")
         key = self._key(action)
         before = self._before(key, pending)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from local.search_service import shapes
 from local.search_service.errors import bad_request, unsupported
 from local.search_service.fields import NUMBERS, Field
 from local.search_service.schema import IndexSchema
@@ -105,62 +106,44 @@ class SearchRequest:
 def parse_search(schema: IndexSchema, body: Mapping[str, Any]) -> SearchRequest:
     """Return the checked request."""
     for name, value in body.items():
-        if name in _REFUSED and value is not None and value not in ("none", "disabled"):
+        if name in _REFUSED and value not in (None, "none", "disabled"):
             raise unsupported(f"the search parameter '{name}'")
         if name not in _SUPPORTED and name not in _REFUSED:
             raise bad_request(f"The property '{name}' does not exist on type 'search.searchRequest'.")
-    kind = body.get("queryType") or "simple"
+    kind = shapes.a_text(body.get("queryType"), "queryType") or "simple"
     if kind not in ("simple", "semantic"):
         raise unsupported(f"queryType '{kind}'")
     if body.get("scoringStatistics") not in (None, *_SCORING_STATISTICS):
         raise bad_request(f"scoringStatistics must be local or global, not {body['scoringStatistics']!r}.")
-    mode = body.get("searchMode") or "any"
+    mode = shapes.a_text(body.get("searchMode"), "searchMode") or "any"
     if mode not in ("any", "all"):
         raise bad_request(f"searchMode must be any or all, not {mode!r}.")
-    text = body.get("search") or ""
-    if not isinstance(text, str):
-        raise bad_request("search must be a string.")
+    text = shapes.a_text(body.get("search"), "search")
     return SearchRequest(
         text="" if text.strip() in ("", "*") else text,
         search_fields=_search_fields(schema, body.get("searchFields")),
         match_all=mode == "all",
-        filter=_string(body, "filter"),
+        filter=shapes.a_text(body.get("filter"), "filter"),
         post_filter=_post_filter(body.get("vectorFilterMode")),
         order=_order(schema, body.get("orderby")),
         select=_select(schema, body.get("select")),
         skip=_number(body, "skip", 0, 0, MAX_SKIP),
         top=_number(body, "top", DEFAULT_TOP, 0, 2**31 - 1),
-        count=_boolean(body, "count"),
-        facets=tuple(_facet(schema, text) for text in _list(body, "facets")),
+        count=shapes.a_switch(body.get("count"), "count"),
+        facets=tuple(_facet(schema, text) for text in shapes.a_list(body.get("facets"), "facets")),
         highlight=_highlight(schema, body.get("highlight")),
-        tags=(_string(body, "highlightPreTag") or "<em>", _string(body, "highlightPostTag") or "</em>"),
-        vectors=tuple(_vector_query(schema, query) for query in _list(body, "vectorQueries")),
-        weights=_weights(schema, body.get("scoringProfile")),
+        tags=(
+            shapes.a_text(body.get("highlightPreTag"), "highlightPreTag") or "<em>",
+            shapes.a_text(body.get("highlightPostTag"), "highlightPostTag") or "</em>",
+        ),
+        vectors=tuple(
+            _vector_query(schema, query) for query in shapes.a_list(body.get("vectorQueries"), "vectorQueries")
+        ),
+        weights=_weights(schema, shapes.a_text(body.get("scoringProfile"), "scoringProfile")),
         semantic=_semantic(schema, body, kind, text),
         minimum_coverage=_coverage(body.get("minimumCoverage")),
         body=body,
     )
-
-
-def _string(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name) or ""
-    if not isinstance(value, str):
-        raise bad_request(f"{name} must be a string.")
-    return value
-
-
-def _boolean(body: Mapping[str, Any], name: str) -> bool:
-    value = body.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise bad_request(f"{name} must be true or false.")
-    return bool(value)
-
-
-def _list(body: Mapping[str, Any], name: str) -> list[Any]:
-    value = body.get(name)
-    if value is not None and not isinstance(value, list):
-        raise bad_request(f"{name} must be a list.")
-    return value or []
 
 
 def _post_filter(value: Any) -> bool:
@@ -177,7 +160,7 @@ def _coverage(value: Any) -> float | None:
     return float(value)
 
 
-def _weights(schema: IndexSchema, name: Any) -> Mapping[str, float]:
+def _weights(schema: IndexSchema, name: str) -> Mapping[str, float]:
     """Return the field weights of a scoring profile. One with functions is refused: they are not computed here."""
     wanted = name or schema.default_profile
     if not wanted:
@@ -198,12 +181,12 @@ def _semantic(schema: IndexSchema, body: Mapping[str, Any], kind: str, text: str
         return None
     if body.get("orderby"):
         raise bad_request("orderby cannot be used with queryType 'semantic'.")
-    name = body.get("semanticConfiguration") or schema.default_semantic
+    name = shapes.a_text(body.get("semanticConfiguration"), "semanticConfiguration") or schema.default_semantic
     if not name:
         raise bad_request("queryType 'semantic' needs a semanticConfiguration.")
     if name not in schema.semantic:
         raise bad_request(f"The semantic configuration '{name}' does not exist.")
-    query = _string(body, "semanticQuery") or text
+    query = shapes.a_text(body.get("semanticQuery"), "semanticQuery") or text
     if not query.strip() or query.strip() == "*":
         raise bad_request("queryType 'semantic' needs a search text.")
     captions, _ = _extractive(body, "captions", ("highlight",))
@@ -213,12 +196,12 @@ def _semantic(schema: IndexSchema, body: Mapping[str, Any], kind: str, text: str
         raise bad_request(f"The number of answers must be from 1 to 10, not {count!r}.")
     if "threshold" in options:
         raise unsupported("the answers option 'threshold'")
-    return Semantic(str(name), query, captions, int(count) if answers else 0)
+    return Semantic(name, query, captions, int(count) if answers else 0)
 
 
 def _extractive(body: Mapping[str, Any], name: str, known: Sequence[str]) -> tuple[bool, dict[str, str]]:
     """Return whether `none` or `extractive` is asked for, and the options after it: `extractive|count-3`."""
-    kind, *options = (_string(body, name) or "none").split("|")
+    kind, *options = (shapes.a_text(body.get(name), name) or "none").split("|")
     if kind not in ("none", "extractive"):
         raise unsupported(f"{name} '{kind}'")
     given: dict[str, str] = {}
@@ -239,17 +222,8 @@ def _number(body: Mapping[str, Any], name: str, default: int, least: int, most: 
     return value
 
 
-def _names(value: Any) -> list[str]:
-    if not value:
-        return []
-    parts: Any = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise bad_request(f"A list of names is expected, not {value!r}.")
-    return [part.strip() for part in parts if part.strip()]
-
-
 def _search_fields(schema: IndexSchema, value: Any) -> tuple[str, ...]:
-    names = _names(value)
+    names = shapes.names(value, "searchFields")
     for name in names:
         if not schema.field(name).searchable or schema.field(name).is_vector:
             raise bad_request(f"The field '{name}' in the search field list is not searchable.")
@@ -257,7 +231,7 @@ def _search_fields(schema: IndexSchema, value: Any) -> tuple[str, ...]:
 
 
 def _select(schema: IndexSchema, value: Any) -> tuple[str, ...]:
-    names = _names(value)
+    names = shapes.names(value, "select")
     if not names or names == ["*"]:
         return _retrievable(schema.top)
     for name in names:
@@ -279,7 +253,7 @@ def _retrievable(fields: Sequence[Field]) -> tuple[str, ...]:
 
 def _order(schema: IndexSchema, value: Any) -> tuple[Order, ...]:
     found: list[Order] = []
-    for part in _names(value):
+    for part in shapes.names(value, "orderby"):
         name, _, direction = part.partition(" ")
         if name.startswith("geo.") or (name.startswith("search.") and name != "search.score()"):
             raise unsupported(f"the orderby function '{name}'")
@@ -292,7 +266,7 @@ def _order(schema: IndexSchema, value: Any) -> tuple[Order, ...]:
 
 
 def _facet(schema: IndexSchema, text: Any) -> Facet:
-    name, *options = str(text).split(",")
+    name, *options = shapes.a_text(text, "facets").split(",")
     field = schema.field(name)
     if not field.facetable:
         raise bad_request(f"The field '{name}' is not facetable.")
@@ -342,7 +316,7 @@ def _facet_value(field: Field, text: str) -> Any:
 
 def _highlight(schema: IndexSchema, value: Any) -> dict[str, int]:
     found: dict[str, int] = {}
-    for part in _names(value):
+    for part in shapes.names(value, "highlight"):
         name, _, number = part.partition("-")
         if not schema.field(name).searchable:
             raise bad_request(f"The field '{name}' cannot be highlighted: it is not searchable.")
@@ -363,9 +337,10 @@ def _vector_query(schema: IndexSchema, query: Any) -> VectorQuery:
     for name in ("threshold", "filterOverride"):
         if query.get(name) is not None:
             raise unsupported(f"the vector query parameter '{name}'")
-    names = _names(query.get("fields"))
-    vector = query.get("vector")
-    if not names or not isinstance(vector, list):
+    names = shapes.names(query.get("fields"), "vectorQueries/fields")
+    vector = shapes.a_list(query.get("vector"), "vectorQueries/vector")
+    shapes.a_switch(query.get("exhaustive"), "vectorQueries/exhaustive")  # true of every search here
+    if not names or not vector:
         raise bad_request("A vector query needs 'vector' and 'fields'.")
     for name in names:
         field = schema.field(name)

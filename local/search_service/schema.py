@@ -1,10 +1,11 @@
 """Index definitions: checked, completed with the service's defaults, and what a field's values may be. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local.search_service import shapes
 from local.search_service.analysis import ANALYZERS
 from local.search_service.errors import bad_request, unsupported
 from local.search_service.fields import COMPLEX, SCALARS, VECTOR_ELEMENTS, Field
@@ -118,23 +119,27 @@ def parse_index(value: Mapping[str, Any]) -> IndexSchema:
     for part in _MUST_BE_EMPTY:
         if value.get(part):
             raise unsupported(f"'{part}' in an index definition")
-    given = value.get("fields")
-    if not isinstance(given, list) or not given:
+    given = shapes.objects(value.get("fields"), "fields")
+    if not given:
         raise bad_request("An index must have fields.", "InvalidIndex")
-    metrics = _metrics(value.get("vectorSearch") or {})
-    completed = [_complete(field, "") for field in given]
+    metrics = _metrics(shapes.an_object(value.get("vectorSearch"), "vectorSearch"))
+    completed = [_complete(field, "", False) for field in given]
     _check_names([field["name"] for field in completed])
     top = tuple(_field(field, "", False, metrics) for field in completed)
     fields = {field.name: field for field in _flat(top)}
-    _check_similarity(value.get("similarity") or {"@odata.type": _BM25})
+    similarity = shapes.an_object(value.get("similarity"), "similarity") or {"@odata.type": _BM25}
+    _check_similarity(similarity)
+    shapes.a_text(value.get("description"), "description")
+    shapes.an_object(value.get("corsOptions"), "corsOptions")
     keys = [field for field in fields.values() if field.key]
     if len(keys) != 1 or keys[0].kind != "Edm.String" or "/" in keys[0].name or not keys[0].retrievable:
         raise bad_request("An index must have exactly one key field, a retrievable Edm.String.", "InvalidIndex")
-    suggesters = _suggesters(value.get("suggesters") or [], fields)
-    semantic = value.get("semantic") or {}
+    suggesters = _suggesters(shapes.objects(value.get("suggesters"), "suggesters"), fields)
+    semantic = shapes.an_object(value.get("semantic"), "semantic")
     configurations = _semantic(semantic, fields)
-    profiles = _profiles(value.get("scoringProfiles") or [], fields)
-    default_profile = value.get("defaultScoringProfile") or ""
+    scoring = shapes.objects(value.get("scoringProfiles"), "scoringProfiles")
+    profiles = _profiles(scoring, fields)
+    default_profile = shapes.a_text(value.get("defaultScoringProfile"), "defaultScoringProfile")
     if default_profile and default_profile not in profiles:
         raise bad_request(f"The default scoring profile '{default_profile}' is not defined.", "InvalidIndex")
     definition = {
@@ -142,13 +147,13 @@ def parse_index(value: Mapping[str, Any]) -> IndexSchema:
         **{key: [] for key in ("analyzers", "tokenizers", "tokenFilters", "charFilters", "normalizers")},
         "name": name,
         "defaultScoringProfile": default_profile or None,
-        "scoringProfiles": [_complete_profile(profile) for profile in value.get("scoringProfiles") or []],
+        "scoringProfiles": [_complete_profile(profile) for profile in scoring],
         "suggesters": value.get("suggesters") or [],
         "encryptionKey": None,
-        "similarity": {"k1": None, "b": None, **(value.get("similarity") or {"@odata.type": _BM25})},
+        "similarity": {"k1": None, "b": None, **similarity},
         "fields": completed,
     }
-    default_semantic = semantic.get("defaultConfiguration") or ""
+    default_semantic = shapes.a_text(semantic.get("defaultConfiguration"), "semantic/defaultConfiguration")
     return IndexSchema(
         name,
         top,
@@ -183,7 +188,7 @@ def _flat(fields: tuple[Field, ...]) -> Iterator[Field]:
         yield from _flat(field.fields)
 
 
-def _complete(value: Any, above: str) -> dict[str, Any]:
+def _complete(value: Any, above: str, many: bool) -> dict[str, Any]:
     """Return a field's definition with the service's defaults."""
     if not isinstance(value, dict):
         raise bad_request("A field must be an object.", "InvalidIndex")
@@ -199,7 +204,7 @@ def _complete(value: Any, above: str) -> dict[str, Any]:
     if not isinstance(kind, str):
         raise bad_request(f"Field '{name}' has no type.", "InvalidField")
     if kind in (COMPLEX, f"Collection({COMPLEX})"):
-        return _complete_complex(value, name, kind, f"{above}{name}/")
+        return _complete_complex(value, name, kind, f"{above}{name}/", many or kind != COMPLEX)
     if value.get("fields"):
         raise bad_request(f"Field '{above}{name}' of type {kind} cannot have fields.", "InvalidField")
     text = kind in ("Edm.String", "Collection(Edm.String)")
@@ -208,22 +213,28 @@ def _complete(value: Any, above: str) -> dict[str, Any]:
     defaults["searchable"] = text or vector
     if vector:
         defaults.update(filterable=False, sortable=False, facetable=False)
-    if kind.startswith("Collection"):
+    if many or kind.startswith("Collection"):
         defaults["sortable"] = False
     if kind == "Edm.GeographyPoint":
         defaults["facetable"] = False
     given = {key: value[key] for key in _FIELD_DEFAULTS if value.get(key) is not None}
+    for key, item in given.items():
+        default = _FIELD_DEFAULTS[key]
+        if isinstance(default, bool):
+            shapes.a_switch(item, f"{above}{name}/{key}")
+        elif key not in ("dimensions", "synonymMaps"):
+            shapes.a_text(item, f"{above}{name}/{key}")
     return {"name": name, "type": kind, **defaults, **given}
 
 
-def _complete_complex(value: Mapping[str, Any], name: str, kind: str, above: str) -> dict[str, Any]:
+def _complete_complex(value: Mapping[str, Any], name: str, kind: str, above: str, many: bool) -> dict[str, Any]:
     attributes = sorted(key for key in _FIELD_DEFAULTS if value.get(key))
     if attributes:
         raise bad_request(f"The complex field '{above[:-1]}' cannot have '{attributes[0]}'.", "InvalidField")
     inner = value.get("fields")
     if not isinstance(inner, list) or not inner:
         raise bad_request(f"The complex field '{above[:-1]}' must have fields.", "InvalidField")
-    return {"name": name, "type": kind, "fields": [_complete(child, above) for child in inner]}
+    return {"name": name, "type": kind, "fields": [_complete(child, above, many) for child in inner]}
 
 
 def _field(value: Mapping[str, Any], above: str, many: bool, metrics: Mapping[str, str]) -> Field:
@@ -316,49 +327,62 @@ def _check_names(names: list[str]) -> None:
         raise bad_request("Two fields have the same name.", "InvalidIndex")
 
 
-def _suggesters(given: list[Any], fields: Mapping[str, Field]) -> dict[str, tuple[str, ...]]:
+def _suggesters(given: list[Mapping[str, Any]], fields: Mapping[str, Field]) -> dict[str, tuple[str, ...]]:
     if len(given) > _SUGGESTERS:
         raise bad_request(f"An index can have {_SUGGESTERS} suggester, not {len(given)}.", "InvalidIndex")
     found: dict[str, tuple[str, ...]] = {}
     for suggester in given:
-        if suggester.get("searchMode", "analyzingInfixMatching") != "analyzingInfixMatching":
-            raise bad_request(f"Unknown suggester mode {suggester.get('searchMode')!r}.", "InvalidIndex")
-        names = suggester.get("sourceFields") or []
+        mode = shapes.a_text(suggester.get("searchMode"), "suggesters/searchMode") or "analyzingInfixMatching"
+        if mode != "analyzingInfixMatching":
+            raise bad_request(f"Unknown suggester mode {mode!r}.", "InvalidIndex")
+        names = shapes.names(suggester.get("sourceFields"), "suggesters/sourceFields")
         for name in names:
-            if name not in fields or not fields[name].searchable or fields[name].is_vector:
-                raise bad_request(f"The suggester names {name!r}, which is no searchable text field.", "InvalidIndex")
-        found[str(suggester.get("name"))] = tuple(names)
+            _check_text_field(fields, name, "The suggester")
+        found[shapes.a_text(suggester.get("name"), "suggesters/name")] = tuple(names)
     return found
+
+
+def _check_text_field(fields: Mapping[str, Field], name: str, who: str) -> None:
+    if name not in fields or not fields[name].searchable or fields[name].is_vector:
+        raise bad_request(f"{who} names {name!r}, which is no searchable text field.", "InvalidIndex")
 
 
 def _semantic(semantic: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[str, SemanticConfiguration]:
     found: dict[str, SemanticConfiguration] = {}
-    for configuration in semantic.get("configurations") or []:
-        wanted = configuration.get("prioritizedFields") or {}
-        title = (wanted.get("titleField") or {}).get("fieldName") or ""
-        contents = tuple(item["fieldName"] for item in wanted.get("prioritizedContentFields") or [])
-        keywords = tuple(item["fieldName"] for item in wanted.get("prioritizedKeywordsFields") or [])
+    for configuration in shapes.objects(semantic.get("configurations"), "semantic/configurations"):
+        wanted = shapes.an_object(configuration.get("prioritizedFields"), "prioritizedFields")
+        title = _field_name(shapes.an_object(wanted.get("titleField"), "titleField"))
+        contents, keywords = (
+            tuple(_field_name(item) for item in shapes.objects(wanted.get(part), part))
+            for part in ("prioritizedContentFields", "prioritizedKeywordsFields")
+        )
         for name in (*([title] if title else []), *contents, *keywords):
-            if name not in fields or fields[name].type != "Edm.String" or not fields[name].searchable:
-                raise bad_request(
-                    f"The semantic configuration names {name!r}, which is no searchable text field.", "InvalidIndex"
-                )
-        found[str(configuration.get("name"))] = SemanticConfiguration(title, contents, keywords)
-    default = semantic.get("defaultConfiguration")
+            _check_text_field(fields, name, "The semantic configuration")
+        found[shapes.a_text(configuration.get("name"), "semantic/name")] = SemanticConfiguration(
+            title, contents, keywords
+        )
+    default = shapes.a_text(semantic.get("defaultConfiguration"), "semantic/defaultConfiguration")
     if default and default not in found:
         raise bad_request(f"The default semantic configuration '{default}' is not defined.", "InvalidIndex")
     return found
 
 
-def _profiles(given: list[Any], fields: Mapping[str, Field]) -> dict[str, ScoringProfile]:
+def _field_name(value: Mapping[str, Any]) -> str:
+    return shapes.a_text(value.get("fieldName"), "fieldName")
+
+
+def _profiles(given: list[Mapping[str, Any]], fields: Mapping[str, Field]) -> dict[str, ScoringProfile]:
     found: dict[str, ScoringProfile] = {}
     for profile in given:
-        weights = ((profile.get("text") or {}).get("weights")) or {}
-        for name in weights:
-            if name not in fields or not fields[name].searchable:
-                raise bad_request(f"The scoring profile weighs {name!r}, which is not searchable.", "InvalidIndex")
-        functions = tuple(str(function.get("type")) for function in profile.get("functions") or [])
-        found[str(profile.get("name"))] = ScoringProfile(weights, functions)
+        text = shapes.an_object(profile.get("text"), "scoringProfiles/text")
+        weights = shapes.an_object(text.get("weights"), "scoringProfiles/text/weights")
+        for name, weight in weights.items():
+            _check_text_field(fields, name, "The scoring profile")
+            if not isinstance(weight, int | float) or isinstance(weight, bool) or not weight > 0:
+                raise bad_request(f"The weight of '{name}' must be a number above 0, not {weight!r:.40}.")
+        functions = shapes.objects(profile.get("functions"), "scoringProfiles/functions")
+        kinds = tuple(shapes.a_text(function.get("type"), "scoringProfiles/functions/type") for function in functions)
+        found[shapes.a_text(profile.get("name"), "scoringProfiles/name")] = ScoringProfile(weights, kinds)
     return found
 
 
@@ -369,40 +393,39 @@ def _complete_profile(profile: Mapping[str, Any]) -> dict[str, Any]:
 def _metrics(vector_search: Mapping[str, Any]) -> dict[str, str]:
     """Return the metric of each vector profile."""
     algorithms: dict[str, str] = {}
-    for algorithm in vector_search.get("algorithms") or []:
+    for algorithm in shapes.objects(vector_search.get("algorithms"), "vectorSearch/algorithms"):
         kind = algorithm.get("kind")
         if kind not in ("hnsw", "exhaustiveKnn"):
-            raise bad_request(f"Unknown vector search algorithm kind {kind!r}.", "InvalidIndex")
-        parameters = algorithm.get("hnswParameters") or algorithm.get("exhaustiveKnnParameters") or {}
-        metric = parameters.get("metric") or "cosine"
+            raise bad_request(f"Unknown vector search algorithm kind {kind!r:.40}.", "InvalidIndex")
+        parameters = shapes.an_object(algorithm.get(f"{kind}Parameters"), f"{kind}Parameters")
+        metric = shapes.a_text(parameters.get("metric"), "metric") or "cosine"
         if metric not in METRICS:
             raise unsupported(f"the vector metric {metric!r}")
-        algorithms[algorithm["name"]] = metric
+        algorithms[shapes.a_text(algorithm.get("name"), "vectorSearch/algorithms/name")] = metric
     if vector_search.get("vectorizers"):
         raise unsupported("'vectorizers'")
-    compressions: set[Any] = set()
-    for compression in vector_search.get("compressions") or []:
+    compressions: set[str] = set()
+    for compression in shapes.objects(vector_search.get("compressions"), "vectorSearch/compressions"):
         if compression.get("kind") not in _COMPRESSIONS:
-            raise bad_request(f"Unknown vector compression kind {compression.get('kind')!r}.", "InvalidIndex")
-        compressions.add(compression.get("name"))
+            raise bad_request(f"Unknown vector compression kind {compression.get('kind')!r:.40}.", "InvalidIndex")
+        compressions.add(shapes.a_text(compression.get("name"), "vectorSearch/compressions/name"))
     profiles: dict[str, str] = {}
-    for profile in vector_search.get("profiles") or []:
-        if profile.get("algorithm") not in algorithms:
-            raise bad_request(
-                f"Profile '{profile.get('name')}' names the algorithm {profile.get('algorithm')!r}, "
-                "which is not defined.",
-                "InvalidIndex",
-            )
+    for profile in shapes.objects(vector_search.get("profiles"), "vectorSearch/profiles"):
         if profile.get("vectorizer"):
             raise unsupported("'vectorizer' of a vector profile")
-        if profile.get("compression") and profile["compression"] not in compressions:
-            raise bad_request(
-                f"Profile '{profile.get('name')}' names the compression {profile['compression']!r}, "
-                "which is not defined.",
-                "InvalidIndex",
-            )
-        profiles[profile["name"]] = algorithms[profile["algorithm"]]
+        name = shapes.a_text(profile.get("name"), "vectorSearch/profiles/name")
+        algorithm_name = shapes.a_text(profile.get("algorithm"), "vectorSearch/profiles/algorithm")
+        compressed = shapes.a_text(profile.get("compression"), "vectorSearch/profiles/compression")
+        _check_defined(name, "algorithm", algorithm_name, algorithms)
+        if compressed:
+            _check_defined(name, "compression", compressed, compressions)
+        profiles[name] = algorithms[algorithm_name]
     return profiles
+
+
+def _check_defined(profile: str, what: str, name: str, known: Container[str]) -> None:
+    if name not in known:
+        raise bad_request(f"Profile '{profile}' names the {what} {name!r}, which is not defined.", "InvalidIndex")
 
 
 def _check_similarity(similarity: Mapping[str, Any]) -> None:

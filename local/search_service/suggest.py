@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from local.search_service import shapes
 from local.search_service.analysis import terms
 from local.search_service.errors import bad_request, unsupported
 from local.search_service.filters import compile_filter
@@ -46,8 +47,8 @@ def suggest(index: SearchIndex, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return documents that have all words of the text, the last one as a prefix, in a source field."""
     asked = _asked(index.schema, body, _SUGGEST)
     key = index.schema.key
-    wanted = {"select": body.get("select") or key, "orderby": body.get("orderby")}
-    request = parse_search(index.schema, {name: _joined(value) for name, value in wanted.items() if value})
+    select = shapes.names(body.get("select"), "select") or [key]
+    request = parse_search(index.schema, {"select": ",".join(select)})
     with index.turn:
         index.settle()
         found = [(text, row) for row, document in _documents(index, body) if (text := _match(index, asked, document))]
@@ -58,7 +59,7 @@ def suggest(index: SearchIndex, body: Mapping[str, Any]) -> dict[str, Any]:
 def autocomplete(index: SearchIndex, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return terms, or pairs of terms, of the source fields that complete the text, the most frequent first."""
     asked = _asked(index.schema, body, _AUTOCOMPLETE)
-    mode = body.get("autocompleteMode") or "oneTerm"
+    mode = shapes.a_text(body.get("autocompleteMode"), "autocompleteMode") or "oneTerm"
     if mode not in MODES:
         raise bad_request(f"autocompleteMode must be one of {', '.join(MODES)}, not {mode!r}.")
     counts: Counter[str] = Counter()
@@ -77,31 +78,32 @@ def autocomplete(index: SearchIndex, body: Mapping[str, Any]) -> dict[str, Any]:
 def _asked(schema: IndexSchema, body: Mapping[str, Any], known: frozenset[str]) -> _Asked:
     if unknown := sorted(set(body) - known):
         raise bad_request(f"The property '{unknown[0]}' does not exist on this request.")
-    if body.get("fuzzy"):
+    if shapes.a_switch(body.get("fuzzy"), "fuzzy"):
         raise unsupported("'fuzzy'")
-    text: Any = body.get("search")
-    name = body.get("suggesterName")
-    if not isinstance(text, str) or not text.strip():
-        raise bad_request("search must be a text.")
+    if body.get("orderby"):
+        raise unsupported("'orderby' of suggestions")
+    text = shapes.a_text(body.get("search"), "search")
+    name = shapes.a_text(body.get("suggesterName"), "suggesterName")
+    if not text.strip():
+        raise bad_request("search must be a text that is not empty.")
     if name not in schema.suggesters:
         raise bad_request(f"The suggester '{name}' does not exist.")
-    fields = schema.suggesters[str(name)]
-    asked = body.get("searchFields") or []
-    narrowed = [part.strip() for part in (asked.split(",") if isinstance(asked, str) else asked)]
+    fields = schema.suggesters[name]
+    narrowed = shapes.names(body.get("searchFields"), "searchFields")
     outside = [field for field in narrowed if field not in fields]
     if outside:
         raise bad_request(f"The field '{outside[0]}' is no source field of suggester '{name}'.")
     top = body.get("top")
     if top is not None and (not isinstance(top, int) or isinstance(top, bool) or not 1 <= top <= MAX_TOP):
         raise bad_request(f"top must be a whole number from 1 to {MAX_TOP}, not {top!r}.")
-    before, after = body.get("highlightPreTag"), body.get("highlightPostTag")
-    tags = (str(before), str(after)) if before is not None and after is not None else None
+    before, after = (shapes.a_text(body.get(tag), tag) for tag in ("highlightPreTag", "highlightPostTag"))
+    tags = (before, after) if before and after else None
     return _Asked(text, tuple(terms(ANALYZER, text)), tuple(narrowed or fields), top or DEFAULT_TOP, tags)
 
 
 def _documents(index: SearchIndex, body: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the documents that pass the request's filter, in the order of keys."""
-    condition: Any = body.get("filter")
+    condition = shapes.a_text(body.get("filter"), "filter").strip()
     passes = compile_filter(index.schema, condition)[1] if condition else None
     for row in index.rows.values():
         document = index.documents[row]
@@ -142,10 +144,6 @@ def _completions(index: SearchIndex, asked: _Asked, mode: str, document: Mapping
                 yield f"{first} {second}"
             if mode == "oneTermWithContext" and first == before and second.startswith(last):
                 yield f"{first} {second}"
-
-
-def _joined(value: Any) -> Any:
-    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _coverage(body: Mapping[str, Any]) -> dict[str, float]:
