@@ -14,7 +14,7 @@ REQUIREMENTS := requirements.txt requirements-local.txt requirements-nodeps.txt
 # The make variables are for this file; LAKE and MODEL must not reach child processes as settings.
 unexport LAKE MODEL PORT DATA
 
-.PHONY: help setup run test test-slow lint format settings clean distclean
+.PHONY: help setup run test test-slow bench-search lint format settings clean distclean
 
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: $(STAMP) ## run the tests against the real local services (ALL=1: unchange
 
 test-slow: $(STAMP) ## run the tests that take long
 	@$(PY) -m pytest -q -m slow
+
+bench-search: $(STAMP) ## measure the local search service: nDCG, speed beside a bare engine
+	@$(PY) -m bench.search
 
 lint: $(STAMP) ## check style, types and formatting
 	@$(VENV)/bin/ruff check .

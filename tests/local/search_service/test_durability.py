@@ -12,9 +12,13 @@ from tests.conftest import Service
 from tests.local.search_service.conftest import KEY, books_index
 
 BATCH = 25
+RUNS = 30
+FAST_RUNS = 6  # the others are in `make test-slow`
 
 
-@pytest.mark.parametrize("kill_after", [1, 3, 7])
+@pytest.mark.parametrize(
+    "kill_after", [pytest.param(1 + run, marks=[pytest.mark.slow] * (run >= FAST_RUNS)) for run in range(RUNS)]
+)
 def test_killed_process_keeps_what_it_acknowledged_and_no_half_batch(tmp_path: Path, kill_after: int) -> None:
     """After kill -9 every acknowledged batch is there, and an unacknowledged one is whole or absent."""
     service = Service("local.search_service", "--data", str(tmp_path / "data"), log=tmp_path / "log")

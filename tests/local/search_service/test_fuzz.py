@@ -80,6 +80,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 CASES = 1_500
+WRITES = 150  # each is a transaction and a commit of the text index
 
 
 @st.composite
@@ -129,6 +130,7 @@ def answered(call: Any) -> None:
 
 
 FUZZED = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZED_WRITES = settings(FUZZED, max_examples=WRITES)
 
 
 @FUZZED
@@ -139,7 +141,7 @@ def test_any_search_body_is_answered(service: SearchService, body: dict[str, Any
     answered(lambda: search(index, parse_search(index.schema, body)))
 
 
-@FUZZED
+@FUZZED_WRITES
 @given(st.lists(mutated(DOCUMENT), max_size=3))
 def test_any_batch_is_answered(service: SearchService, actions: list[dict[str, Any]]) -> None:
     """A batch is applied or refused with a 400, and what was there before can still be read."""
