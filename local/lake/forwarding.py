@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from local.azurite import ACCOUNT, KEY
+from local.faults import fired
 from local.lake.signing import signature
 
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "proxy-connection", "te", "upgrade"})
@@ -47,11 +48,13 @@ class Forwarder:
         resign: bool = False,
         changed: Mapping[str, str] | None = None,
         without: frozenset[str] = frozenset(),
+        body: bytes | None = None,
     ) -> web.StreamResponse:
         """Send the request on and return the reply.
 
         `seen` gets status and headers before they are sent, and may change the headers; `edit` gets the whole body.
         `resign` puts a new signature on what was `changed` or left out by `without` (lower-case header names).
+        `body` is the request's, where that has been read already.
         """
         headers = CIMultiDict(
             (name, value)
@@ -61,20 +64,22 @@ class Forwarder:
         headers.update(changed or {})
         if resign:
             headers["Authorization"] = signature(request.method, raw_path, headers, ACCOUNT, KEY)
-        async with self._send(request, raw_path, headers) as reply:
+        async with self._send(request, raw_path, headers, body) as reply:
             out = CIMultiDict((name, value) for name, value in reply.headers.items() if name.lower() not in _HOP)
             result = seen(reply.status, out) if seen else None
             if inspect.isawaitable(result):
                 await result
+            if (fault := fired(request)) and fault.drop == "after":  # the reply will be lost: nothing of it may go out
+                return web.Response(status=reply.status, body=await reply.read())
             if edit:
                 out.pop("Content-Length", None)
                 return web.Response(body=edit(await reply.read()), status=reply.status, headers=out)
             return await _streamed(request, reply, out)
 
     def _send(
-        self, request: web.Request, raw_path: str, headers: CIMultiDict[str]
+        self, request: web.Request, raw_path: str, headers: CIMultiDict[str], read: bytes | None
     ) -> aiohttp.client._RequestContextManager:
-        body = request.content if request.body_exists else None
+        body = read if read is not None else request.content if request.body_exists else None
         url = URL(self.upstream + raw_path, encoded=True)  # the signature covers the path exactly as it was sent
         skip = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
         return self._session.request(

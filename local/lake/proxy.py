@@ -6,22 +6,25 @@ without leaving a version is refused by name.
 
 import asyncio
 import logging
+import re
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import aiohttp
 from aiohttp import web
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobServiceClient
 from multidict import CIMultiDict
 
 from local.azurite import ACCOUNT, KEY
+from local.faults import Faults
 from local.lake import conditions, listing
 from local.lake.events import Dispatcher
 from local.lake.forwarding import Forwarder
-from local.lake.recorder import HIDDEN, Recorder, hidden_name
-from local.lake.refusal import Refusal
+from local.lake.recorder import HIDDEN, Recorder, hidden_name, retention_days
+from local.lake.refusal import Refusal, injected
 from local.lake.request import BlobRequest, parse
 from local.lake.signing import is_signed
 from local.lake.versions import Version, VersionStore
@@ -31,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 CONDITION = "The condition specified using HTTP conditional header(s) is not met."
 MOST_LISTED = 5_000  # blobs in one page of a listing
+JOURNAL_PAGE = 1_000  # changes that a replica gets at once
+_DELETE_POLICY = re.compile(rb"<DeleteRetentionPolicy>.*?</DeleteRetentionPolicy>", re.DOTALL)
+_DAYS = re.compile(rb"<Days>(\d+)</Days>")
 
 Handler = Callable[[web.Request, BlobRequest], Coroutine[Any, Any, web.StreamResponse]]
 
@@ -46,8 +52,12 @@ class LakeProxy:
         connection_string: str,
         endpoint: str,
         watched: frozenset[str],
+        replicated: bool = False,
+        faults: bool = False,
     ) -> None:
         self._store = store
+        self._replicated = replicated
+        self._faults = faults
         self._dispatcher = dispatcher
         self._endpoint = endpoint
         self._forwarder = Forwarder(upstream)
@@ -65,6 +75,9 @@ class LakeProxy:
             "list_blobs": self._list_blobs,
             "list_containers": self._list_containers,
             "delete_container": self._delete_container,
+            "undelete": self._undelete,
+            "set_service": self._set_service,
+            "stats": self._refuse_stats,
             "foreign": self._refuse_foreign,
             "unsupported": self._refuse_unsupported,
             "other": self._pass,
@@ -75,7 +88,12 @@ class LakeProxy:
         app = web.Application(client_max_size=0)
         app.cleanup_ctx.append(self._lifetime)
         app.router.add_get("/-/health", self._health)
+        if self._replicated:
+            app.router.add_get("/-/journal", self._journal)
+            app.router.add_get("/-/content", self._content)
         app.router.add_route("*", "/{path:.*}", self._handle)
+        if self._faults:
+            Faults(injected).install(app)
         return app
 
     async def _lifetime(self, app: web.Application) -> AsyncIterator[None]:
@@ -208,8 +226,61 @@ class LakeProxy:
             failed = _conditions(request, version)
             if failed:
                 return Refusal(412, "ConditionNotMet", CONDITION).response()
+            if retention_days(self._store):
+                self._store.soft_delete(version, time.time())
+                return web.Response(status=202, headers={"x-ms-delete-type-permanent": "false"})
             await self._recorder.remove(version)
         return web.Response(status=202, headers={"x-ms-delete-type-permanent": "true"})
+
+    async def _undelete(self, request: web.Request, asked: BlobRequest) -> web.StreamResponse:
+        """Restore every soft-deleted version. None becomes current: that is what promoting is for."""
+        _require_signature(request)
+        async with self._recorder.turn(asked.container, asked.name):
+            if not self._store.knows(asked.container, asked.name):
+                raise Refusal(404, "BlobNotFound", "The specified blob does not exist.")
+            self._store.restore(asked.container, asked.name)
+        return web.Response(status=200)
+
+    async def _set_service(self, request: web.Request, asked: BlobRequest) -> web.StreamResponse:
+        """Azurite keeps the service's properties; how long deleted versions are retained is kept here as well."""
+        body = await request.read()
+        policy = _DELETE_POLICY.search(body)
+        enabled = policy is not None and b"<Enabled>true</Enabled>" in policy[0].replace(b" ", b"")
+        days = _DAYS.search(policy[0]) if policy else None
+        response = await self._forwarder.forward(request, request.raw_path, body=body)
+        if response.status < 300 and policy is not None:
+            self._store.remember(retention_days=days[1].decode() if enabled and days else "0")
+        return response
+
+    async def _refuse_stats(self, request: web.Request, asked: BlobRequest) -> web.StreamResponse:
+        raise Refusal(400, "InvalidQueryParameterValue", "statistics are read at the secondary endpoint")
+
+    # ---- replication -------------------------------------------------------------------------------------------------
+
+    async def _journal(self, request: web.Request) -> web.Response:
+        """Give a replica what happened behind an entry, up to a time: `?after=SEQ&lag=SECONDS`."""
+        after, lag = int(request.query.get("after", "0")), float(request.query.get("lag", "0"))
+        found = self._store.journal(after, time.time() - lag, JOURNAL_PAGE)
+        containers = await self._recorder.containers()
+        body = {"entries": found.entries, "last": found.last, "until": found.complete_until, "containers": containers}
+        return web.json_response(body)
+
+    async def _content(self, request: web.Request) -> web.StreamResponse:
+        """Give a replica the bytes of one version; 404 when it was deleted meanwhile."""
+        query = request.query
+        version = self._store.get(query["container"], query["name"], query["version"])
+        if version is None:
+            return web.Response(status=404)
+        try:
+            blocks = await self._recorder.content(version)
+        except ResourceNotFoundError:
+            return web.Response(status=404)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        async for block in blocks:
+            await response.write(block)
+        await response.write_eof()
+        return response
 
     async def _delete_container(self, request: web.Request, asked: BlobRequest) -> web.StreamResponse:
         async def forget(status: int, headers: CIMultiDict[str]) -> None:
@@ -222,29 +293,33 @@ class LakeProxy:
 
     async def _list_versions(self, request: web.Request, asked: BlobRequest) -> web.StreamResponse:
         _require_signature(request)
-        unsupported = sorted(asked.include - {"versions", "metadata"})
+        unsupported = sorted(asked.include - {"versions", "metadata", "deleted"})
         if unsupported or asked.query.get("delimiter"):
             named = unsupported[0] if unsupported else "delimiter"
             raise Refusal(400, "UnsupportedQueryParameter", f"include=versions together with {named} is not supported")
-        prefix, marker = asked.query.get("prefix", ""), asked.query.get("marker", "")
-        asked_for = asked.query.get("maxresults", str(MOST_LISTED))
-        if not asked_for.isdecimal() or int(asked_for) < 1:
-            raise Refusal(400, "OutOfRangeQueryParameterValue", f"maxresults {asked_for!r} is not a positive number")
-        most = min(int(asked_for), MOST_LISTED)
-        try:
-            after = listing.decode_marker(marker)
-        except ValueError as fault:
-            raise Refusal(400, "InvalidQueryParameterValue", f"marker {marker!r} is not one of this listing") from fault
+        which = "all" if "deleted" in asked.include else "kept"
+        page = listing.page_of(self._store, asked, which, MOST_LISTED)
         if not await self._recorder.has_container(asked.container):
             raise Refusal(404, "ContainerNotFound", "The specified container does not exist.")
-        found = self._store.page(asked.container, prefix, after, most + 1)
-        page, rest = found[:most], found[most:]
-        follow = listing.encode_marker(page[-1]) if rest else ""
-        metadata = "metadata" in asked.include
-        body = listing.versions_xml(self._endpoint, asked.container, prefix, marker, most, page, follow, metadata)
+        body = listing.versions_xml(
+            self._endpoint,
+            asked.container,
+            page.prefix,
+            page.marker,
+            page.most,
+            page.versions,
+            page.follow,
+            "metadata" in asked.include,
+            retention_days(self._store),
+        )
         return web.Response(body=body, content_type="application/xml")
 
     async def _list_blobs(self, request: web.Request, asked: BlobRequest) -> web.StreamResponse:
+        for named in ("deleted", "deletedwithversions"):
+            if named in asked.include:
+                raise Refusal(
+                    400, "UnsupportedQueryParameter", f"include={named} is supported together with versions only"
+                )
         edit = listing.without_hidden_sources if "copy" in asked.include else None
         return await self._forwarder.forward(request, request.raw_path, edit=edit)
 
@@ -278,7 +353,7 @@ class LakeProxy:
 
     def _version(self, asked: BlobRequest) -> Version:
         version = self._store.get(asked.container, asked.name, asked.version_id)
-        if version is None:
+        if version is None or version.deleted:
             raise Refusal(404, "BlobNotFound", "The specified blob does not exist.")
         return version
 

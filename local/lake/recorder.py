@@ -22,6 +22,7 @@ from local.lake.versions import Version, VersionStore
 logger = logging.getLogger(__name__)
 
 HIDDEN = "lake-versions"  # Azurite's container for the contents of versions; no listing shows it
+DAY_SECONDS = 86_400
 SETTLE_SECONDS = 1.0  # between looks at blobs whose recording failed
 
 Event = tuple[str, dict[str, Any]]
@@ -79,6 +80,8 @@ class Recorder:
         """Look again at blobs whose recording failed, for ever."""
         while True:
             await asyncio.sleep(SETTLE_SECONDS)
+            if days := retention_days(self._store):
+                await self.remove_expired(days)
             for container, name in sorted(self._doubtful):
                 try:
                     await self._settle(container, name)
@@ -90,8 +93,11 @@ class Recorder:
         """Keep the blob's present content as a version, with its event. Called in the blob's turn."""
         blob = self._azurite.get_blob_client(container, name)
         version = self._version_of(await blob.get_blob_properties(), container, name, copy_source)
-        await self._hidden.get_blob_client(hidden_name(version)).start_copy_from_url(blob.url)
-        self._store.add(version, self._event(CREATED, api, version) if api else None)
+        try:
+            await self._hidden.get_blob_client(hidden_name(version)).start_copy_from_url(blob.url)
+            self._store.add(version, self._event(CREATED, api, version) if api else None)
+        finally:
+            self._store.abandon(version.version_id)  # recorded by now, or never
         self._dispatcher.wake()
         return version
 
@@ -114,22 +120,36 @@ class Recorder:
 
     async def remove(self, version: Version) -> None:
         """Delete one version for good."""
-        await self._drop_content(version)
         self._store.remove(version)
+        await self._drop_content(version)
+
+    async def remove_expired(self, days: int) -> None:
+        """Delete for good what was soft-deleted longer ago than it is retained."""
+        for version in self._store.expired(time.time() - days * DAY_SECONDS):
+            await self.remove(version)
+
+    async def content(self, version: Version) -> AsyncIterator[bytes]:
+        """Return the bytes of a version in blocks, for a replica."""
+        stream = await self._hidden.get_blob_client(hidden_name(version)).download_blob()
+        return stream.chunks()
 
     async def forget_container(self, container: str) -> None:
         """The container is gone, and its versions with it."""
-        for version in self._store.page(container, "", ("", ""), -1):
+        for version in self._store.page(container, "", ("", ""), -1, "all"):
             await self.remove(version)
 
     async def has_container(self, container: str) -> bool:
         """Whether Azurite has the container."""
         return await self._azurite.get_container_client(container).exists()
 
+    async def containers(self) -> list[str]:
+        """Return the names of the containers that clients see."""
+        return sorted({container.name async for container in self._azurite.list_containers()} - {HIDDEN})
+
     async def _heal(self) -> None:
         """Compare Azurite's blobs with the recorded versions; settle every blob where they differ."""
         started, healed = time.monotonic(), 0
-        names = {container.name async for container in self._azurite.list_containers()} - {HIDDEN}
+        names = set(await self.containers())
         for container in sorted(names | set(self._store.containers())):
             recorded = {version.name: version.etag for version in self._store.currents(container)}
             present: dict[str, str] = {}
@@ -194,6 +214,11 @@ class Recorder:
             await self._hidden.delete_blob(hidden_name(version))
         except ResourceNotFoundError:
             logger.debug("content of %s is gone already", version.version_id)
+
+
+def retention_days(store: VersionStore) -> int:
+    """Return for how many days a deleted version is retained; 0 when soft delete is off."""
+    return int(store.fact("retention_days", "0"))
 
 
 def hidden_name(version: Version) -> str:

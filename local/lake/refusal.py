@@ -19,3 +19,11 @@ class Refusal(Exception):
         body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{self.code}</Code><Message>{text}</Message></Error>'
         headers = {"x-ms-error-code": self.code}
         return web.Response(body=body.encode(), status=self.status, content_type="application/xml", headers=headers)
+
+
+def injected(request: web.Request, status: int) -> web.Response:
+    """Return the error that an injected fault answers with."""
+    code = {500: "InternalError", 503: "ServerBusy", 429: "ServerBusy", 409: "LeaseAlreadyPresent"}.get(
+        status, "InjectedFault"
+    )
+    return Refusal(status, code, "A fault was injected.").response()

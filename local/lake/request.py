@@ -15,6 +15,9 @@ Operation = Literal[
     "list_blobs",
     "list_containers",
     "delete_container",
+    "undelete",
+    "set_service",
+    "stats",
     "foreign",
     "unsupported",
     "other",
@@ -61,8 +64,13 @@ def parse(method: str, raw_path: str, headers: Mapping[str, str], account: str) 
 
 def _container_operation(method: str, container: str, query: Mapping[str, str]) -> Operation:
     comp = query.get("comp", "")
-    if comp == "batch":
+    if comp == "batch" or (comp == "undelete" and query.get("restype") == "container"):
         return "unsupported"
+    if query.get("restype") == "service" and not container:
+        if comp == "stats":
+            return "stats"
+        if comp == "properties" and method == "PUT":
+            return "set_service"
     if method == "GET" and comp == "list":
         if not container:
             return "list_containers"
@@ -76,6 +84,8 @@ def _blob_operation(method: str, query: Mapping[str, str], headers: Mapping[str,
     comp = query.get("comp", "")
     if comp == "":
         return _whole_blob_operation(method, query, headers)
+    if method == "PUT" and comp == "undelete" and "versionid" not in query:
+        return "undelete", ""
     if "versionid" in query or comp in ("appendblock", "page", "incrementalcopy", "undelete"):
         return "unsupported", ""
     if method != "PUT":

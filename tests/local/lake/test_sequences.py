@@ -1,14 +1,18 @@
 """Random sequences of changes against a model of what the service documents."""
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import BlobServiceClient, ContainerClient, RetentionPolicy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from local.azurite import Azurite
+from tests.conftest import Service, lake_connection
 from tests.local.lake.support import version_id
 
 NAMES = ("a", "a/b", "ö c")
@@ -22,6 +26,7 @@ steps = st.one_of(
     st.tuples(st.just("promote"), names, which),
     st.tuples(st.just("describe"), names, which),
     st.tuples(st.just("delete_version"), names, which),
+    st.tuples(st.just("undelete"), names, which),
 )
 
 
@@ -33,6 +38,7 @@ class Kept:
     content: bytes
     metadata: dict[str, str]
     is_current: bool = True
+    deleted: bool = False
 
 
 @dataclass
@@ -55,7 +61,8 @@ class Model:
 def take(step: tuple[str, str, int], lake: ContainerClient, model: Model) -> None:
     """Do one step in the lake and in the model; what cannot be done must be refused."""
     action, name, number = step
-    blob, current, kept = lake.get_blob_client(name), model.current(name), model.blobs[name]
+    blob, current, known = lake.get_blob_client(name), model.current(name), model.blobs[name]
+    kept = [one for one in known if not one.deleted]
     chosen = kept[number % len(kept)] if kept else None
     if action == "put":
         body = f"{name} {number}".encode()
@@ -82,9 +89,17 @@ def take(step: tuple[str, str, int], lake: ContainerClient, model: Model) -> Non
         try:
             blob.delete_blob(version_id=chosen.version_id)
             assert not chosen.is_current
-            kept.remove(chosen)
+            chosen.deleted = True
         except HttpResponseError as refused:
             assert (refused.status_code, chosen.is_current) == (403, True)
+    elif action == "undelete":
+        try:
+            blob.undelete_blob()
+            assert known
+        except ResourceNotFoundError:
+            assert not known
+        for one in known:
+            one.deleted = False
 
 
 def compare(lake: ContainerClient, model: Model) -> None:
@@ -97,11 +112,18 @@ def compare(lake: ContainerClient, model: Model) -> None:
         (name, kept.version_id, kept.is_current, kept.metadata, len(kept.content))
         for name in sorted(NAMES)
         for kept in model.blobs[name]
+        if not kept.deleted
     ]
+    hidden = [(blob.name, blob.version_id) for blob in lake.list_blobs(include=["versions", "deleted"]) if blob.deleted]
+    assert hidden == [(name, kept.version_id) for name in sorted(NAMES) for kept in model.blobs[name] if kept.deleted]
     assert sorted(lake.list_blob_names()) == sorted(name for name in NAMES if model.current(name))
     for name in NAMES:
         blob, current = lake.get_blob_client(name), model.current(name)
         for kept in model.blobs[name]:
+            if kept.deleted:
+                with pytest.raises(ResourceNotFoundError):
+                    blob.download_blob(version_id=kept.version_id)
+                continue
             read = blob.download_blob(version_id=kept.version_id)
             assert (read.readall(), read.properties.metadata) == (kept.content, kept.metadata)
         if current:
@@ -109,13 +131,26 @@ def compare(lake: ContainerClient, model: Model) -> None:
             assert (now.readall(), now.properties.version_id) == (current.content, current.version_id)
 
 
+@pytest.fixture(scope="module")
+def retaining(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobServiceClient]:
+    """A lake that retains deleted versions for a week."""
+    folder = tmp_path_factory.mktemp("retaining")
+    arguments = ["--azurite-blob-port", str(azurite.blob_port), "--data", str(folder / "lake")]
+    running = Service("local.lake", *arguments, log=folder / "log")
+    with BlobServiceClient.from_connection_string(lake_connection(running.url), retry_total=0) as client:
+        client.set_service_properties(delete_retention_policy=RetentionPolicy(enabled=True, days=7))
+        yield client
+        client.set_service_properties(delete_retention_policy=RetentionPolicy(enabled=False))
+    assert running.stop() == 0
+
+
 @settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(sequence=st.lists(steps, max_size=LONGEST))
-def test_random_sequences(service: BlobServiceClient, sequence: list[tuple[str, str, int]]) -> None:
+def test_random_sequences(retaining: BlobServiceClient, sequence: list[tuple[str, str, int]]) -> None:
     """Whatever is done in whatever order, the lake holds what the documented rules say."""
-    lake = service.create_container(f"s{uuid.uuid4().hex}")
+    lake = retaining.create_container(f"s{uuid.uuid4().hex}")
     try:
         model = Model()
         for step in sequence:
