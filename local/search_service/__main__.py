@@ -15,7 +15,9 @@ def main() -> int:
     parser = Arguments("search_service", "Azure AI Search's REST API, locally")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 picks a free one")
     parser.add_argument("--data", type=Path, required=True, help="folder that keeps indexes and documents")
-    parser.add_argument("--api-key", default="", help="admin key that callers must give; none by default")
+    parser.add_argument(
+        "--api-key", "--admin-key", dest="api_key", default="", help="admin key that callers must give; none by default"
+    )
     parser.add_argument("--query-key", default="", help="key that may only query")
     parser.add_argument("--faults", action="store_true", help="faults can be injected at /-/faults")
     options = parser.parse_args()

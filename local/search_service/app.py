@@ -17,7 +17,7 @@ from aiohttp import web
 
 from local.faults import Faults, fired
 from local.search_service import semantic
-from local.search_service.analysis import ANALYZERS, analyzer
+from local.search_service.analysis import ANALYZERS, tokens_of
 from local.search_service.errors import ServiceError, bad_request, unsupported
 from local.search_service.index import SearchIndex
 from local.search_service.request import MAX_TOP, SearchRequest, parse_search
@@ -187,13 +187,18 @@ class SearchApp:
     async def _analyze(self, request: web.Request, index: str) -> web.Response:
         self._service.index(index)
         value = await _json(request)
+        for part in ("tokenizer", "normalizer", "tokenFilters", "charFilters"):
+            if value.get(part):
+                raise unsupported(f"'{part}' of an analysis")
         name, text = value.get("analyzer"), value.get("text")
         if name not in ANALYZERS:
             raise unsupported(f"the analyzer {name!r}")
         if not isinstance(text, str):
             raise bad_request("text must be a string.")
-        found = analyzer(name).analyze(text)
-        tokens = [{"token": token, "position": position} for position, token in enumerate(found)]
+        tokens = [
+            {"token": token.term, "startOffset": token.start, "endOffset": token.end, "position": token.position}
+            for token in tokens_of(name, text)
+        ]
         return reply({"tokens": tokens})
 
     # ---- documents ---------------------------------------------------------------------------------------------------

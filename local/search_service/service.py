@@ -72,7 +72,7 @@ class SearchService:
         with self._turn:
             self._precondition(self._etags.get(name), if_match, if_none_match)
             if name not in self._indexes:
-                return self.create_index(value), True
+                return self.create_index({**value, "name": name}), True
             check_update(self._indexes[name].schema, schema)
             return self._put(schema), False
 
@@ -152,9 +152,10 @@ class SearchService:
         must_be_new: bool = False,
     ) -> tuple[dict[str, Any], bool]:
         """Create an alias or move it to another index, in one step; returns it and whether it is new."""
-        check_name(value.get("name", name), "alias")
+        if check_name(value.get("name", name), "alias") != name:
+            raise bad_request(f"The alias's name is {value['name']!r}, the address says '{name}'.")
         targets = value.get("indexes")
-        if not isinstance(targets, list) or len(targets) != 1:
+        if not isinstance(targets, list) or len(targets) != 1 or not isinstance(targets[0], str):
             raise bad_request("An alias must name exactly one index.", "InvalidAlias")
         with self._turn:
             known = self._aliases.get(name)

@@ -1,5 +1,6 @@
 """The request parsers under fire: whatever is sent, the answer is a result or a 400, never a failure."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +115,12 @@ def _inside(draw: st.DrawFn, value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> SearchService:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchService]:
     made = SearchService(tmp_path_factory.mktemp("fuzz"))
     made.create_index(DEFINITION)
     made.index("fuzzed").write([DOCUMENT, {**DOCUMENT, "id": "2", "text": "Dogs run."}])
-    return made
+    yield made
+    made.close()
 
 
 def answered(call: Any) -> None:
