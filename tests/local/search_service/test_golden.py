@@ -1,7 +1,7 @@
 """Recorded exchanges of the real service, replayed: status, shape, keys, values that are not scores, and order.
 
 The recordings are of an older API version and of a service with other indexes in it; what cannot be compared for that
-reason is left out by name below. Deviations that are ours are listed in docs/search-service.md.
+reason is left out by name below. Deviations that are ours are listed in docs/local-services.md.
 """
 
 import json
