@@ -335,7 +335,8 @@ class LakeProxy:
         raise Refusal(400, "InvalidUri", f"{request.path!r} is not in the account {ACCOUNT}, the only one here")
 
     async def _refuse_unsupported(self, request: web.Request, asked: BlobRequest) -> web.StreamResponse:
-        what = f"comp={asked.query['comp']}" if asked.query.get("comp") else request.headers.get("x-ms-blob-type", "")
+        named = next((f"{name}={asked.query[name]}" for name in ("comp", "deletetype") if asked.query.get(name)), "")
+        what = named or request.headers.get("x-ms-blob-type", "")
         of = " of a version" if asked.version_id else ""
         raise Refusal(400, "UnsupportedOperation", f"{request.method} {what}{of} is not supported by this lake")
 

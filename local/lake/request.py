@@ -101,6 +101,8 @@ def _whole_blob_operation(method: str, query: Mapping[str, str], headers: Mappin
     if method in ("GET", "HEAD"):
         return "read", ""
     if method == "DELETE":
+        if "deletetype" in query:
+            return "unsupported", ""
         if "snapshot" in query:
             return "other", ""
         return ("delete_version" if "versionid" in query else "delete"), "DeleteBlob"

@@ -2,13 +2,17 @@
 
 import uuid
 from collections.abc import Iterator
+from email.utils import formatdate
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient, RetentionPolicy
 
-from local.azurite import Azurite
+from local.azurite import ACCOUNT, KEY, Azurite
+from local.lake.signing import signature
 from tests.conftest import Service, lake_connection
 from tests.local.lake.support import content, put, versions
 
@@ -89,3 +93,18 @@ def test_deleted_without_versions_is_refused_by_name(documents: ContainerClient)
     """What this lake cannot list it names."""
     with pytest.raises(HttpResponseError, match="include=deleted is supported together with versions only"):
         list(documents.list_blobs(include=["deleted"]))
+
+
+def test_deleting_for_good_is_refused_by_name(documents: ContainerClient) -> None:
+    """A deletion that would skip the retention is not silently an ordinary one. (The SDK has no call for it.)"""
+    first = put(documents, "a", b"1")
+    put(documents, "a", b"2")
+    path = f"/{ACCOUNT}/{documents.container_name}/a?versionid={quote(first)}&deletetype=permanent"
+    headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2025-01-05"}
+    headers["Authorization"] = signature("DELETE", path, headers, ACCOUNT, KEY)
+    connection = HTTPConnection(urlsplit(documents.url).netloc)
+    connection.request("DELETE", path, headers=headers)
+    reply = connection.getresponse()
+    assert (reply.status, b"deletetype=permanent" in reply.read()) == (400, True)
+    connection.close()
+    assert len(versions(documents)) == 2
