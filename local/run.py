@@ -26,6 +26,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from local.children import Child, StartFailed
 from local.mirror import Changes, Mirror
 from local.region import DOCUMENTS, EMBEDDINGS, ROOT, STATE, ModelChoice, Region, new_region
+from shared.recovery.probes import PROBES
 
 FOLLOW_SECONDS = 1.0
 POLL_SECONDS = 0.3
@@ -158,6 +159,7 @@ async def _serve(region: Region, options: Options, console: Console, children: l
         memory = region.folder / "mirror.json"
         mirror = Mirror(options.lake, lake.get_container_client(DOCUMENTS), memory)
         changes = await mirror.sync()
+        await _upload_probes(options.lake, lake)
         console.say(f"{options.lake}: {len(changes.uploaded)} documents uploaded, {mirror.documents} in the lake")
         await _wait_until_indexed(http, mirror, console)
         await _welcome(region, http, console)
@@ -183,6 +185,15 @@ async def _create_containers(region: Region) -> None:
             for name in names:
                 with contextlib.suppress(ResourceExistsError):
                     await service.create_container(name)
+
+
+async def _upload_probes(folder: Path, lake: BlobServiceClient) -> None:
+    """Give the lake the folder's questions as probes: a rebuild asks them before it lets a generation answer."""
+    file = folder / QUESTIONS
+    if file.exists():
+        probes = [{"question": item["question"], "path": item["path"]} for item in json.loads(file.read_text("utf-8"))]
+        blob = lake.get_blob_client(DOCUMENTS, PROBES)
+        await blob.upload_blob(json.dumps(probes, ensure_ascii=False).encode(), overwrite=True)
 
 
 async def _first_generation(http: aiohttp.ClientSession, console: Console) -> None:
