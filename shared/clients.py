@@ -17,6 +17,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from openai import AsyncOpenAI
 
 from shared.documents import PIPELINE_PARTS, ChunkLimits, count_tokens
+from shared.embeddings.budget import Budget
 from shared.embeddings.model import Embedder, EmbeddingModel
 from shared.embeddings.store import EmbeddingStore
 from shared.ids import pipeline_id
@@ -88,11 +89,19 @@ class Services:
         return AsyncOpenAI(base_url=self.settings.openai_endpoint, api_key=api_key, max_retries=OPENAI_RETRIES)
 
     @functools.cached_property
+    def embedding_budget(self) -> Budget:
+        """What all calls to the embedding model share."""
+        return Budget(self.settings.embedding_tokens_per_minute, self.settings.embedding_concurrency)
+
+    @functools.cached_property
     def embedder(self) -> Embedder:
-        """The embedding model."""
+        """The embedding model, for questions and live indexing."""
+        return self._embedder(live=True)
+
+    def _embedder(self, live: bool) -> Embedder:
         settings = self.settings
         model = EmbeddingModel(settings.openai_embedding_model, settings.embedding_dimensions)
-        return Embedder(self.model, model, count_tokens, settings.embedding_batch, settings.embedding_concurrency)
+        return Embedder(self.model, model, count_tokens, settings.embedding_batch, self.embedding_budget, live)
 
     @functools.cached_property
     def pipeline(self) -> str:
@@ -130,7 +139,7 @@ class Services:
             self._writers[index] = BulkWriter(client, self.settings.index_write_concurrency)
         return Chunks(client, self._writers[index])
 
-    def _source(self, account: BlobServiceClient, replica: bool) -> Source:
+    def _source(self, account: BlobServiceClient, replica: bool, live: bool = False) -> Source:
         settings = self.settings
         lake = Lake(account.get_container_client(settings.lake_container))
         embeddings = account.get_container_client(settings.embeddings_container)
@@ -139,7 +148,7 @@ class Services:
         indexer = Indexer(
             lake=lake,
             store=store,
-            embedder=self.embedder,
+            embedder=self.embedder if live else self._embedder(live=False),
             state=self.state,
             chunks_of=self._chunks,
             pipeline=self.pipeline,
@@ -151,6 +160,11 @@ class Services:
     @functools.cached_property
     def primary(self) -> Source:
         """The lake where it is written."""
+        return self._source(self.lake_account, replica=False, live=True)
+
+    @functools.cached_property
+    def _rebuilding(self) -> Source:
+        """The lake where it is written, for a rebuild: its embedding calls wait behind those of live indexing."""
         return self._source(self.lake_account, replica=False)
 
     @functools.cached_property
@@ -160,7 +174,7 @@ class Services:
 
     def source(self, name: str) -> Source:
         """Return the side of the lake that a rebuild reads: "primary" or "secondary"."""
-        return self.secondary if name == "secondary" else self.primary
+        return self.secondary if name == "secondary" else self._rebuilding
 
     @property
     def indexer(self) -> Indexer:

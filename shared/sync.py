@@ -73,6 +73,7 @@ class _Loaded:
     record: Record
     content_sha256: str
     embedded: int
+    waited: float = 0.0
 
 
 def is_whole(chunks: Sequence[IndexedChunk], etag: str, pipeline: str) -> bool:
@@ -251,7 +252,7 @@ class Indexer:
         new = [position for position, chunk in enumerate(want) if chunk.id not in present]
         stay = [chunk for chunk in want if chunk.id in present]
         gone = {chunk.id for chunk in have} - {chunk.id for chunk in want}
-        waited = await index.upload([want[position] for position in new], loaded.record.vectors[new])
+        waited = loaded.waited + await index.upload([want[position] for position in new], loaded.record.vectors[new])
         waited += await index.merge(stay)
         waited += await index.delete(sorted(gone))
         return Outcome(document.path, "indexed", len(new), len(stay), len(gone), loaded.embedded, waited)
@@ -272,15 +273,15 @@ class Indexer:
         digest = hashlib.sha256(content).hexdigest()
         # The extension chooses the reader, so equal bytes under another extension are another content.
         content_key = f"{digest}{PurePosixPath(document.path).suffix.lower()}"
-        record, embedded = await self._store.record(content_key), 0
+        record, embedded, waited = await self._store.adopt(content_key), 0, 0.0
         if record is None:
             title, chunks = await asyncio.to_thread(self._extract, document.path, content)
-            vectors, embedded = await self._embed(chunks, pointer)
+            vectors, embedded, waited = await self._embed(chunks, pointer)
             record = Record(title, chunks, vectors)
             await self._store.save(content_key, record)
         pointer = Pointer(document.path, document.etag, document.version_id, content_key, digest, len(record.chunks))
         await self._store.point(key, pointer)
-        return _Loaded(record, digest, embedded)
+        return _Loaded(record, digest, embedded, waited)
 
     def _extract(self, path: str, content: bytes) -> tuple[str | None, tuple[StoredChunk, ...]]:
         document = read_document(path, content)
@@ -293,9 +294,9 @@ class Indexer:
             StoredChunk(chunk.text, chunk.heading, chunk.page, chunk.start, chunk.end) for chunk in chunks
         )
 
-    async def _embed(self, chunks: tuple[StoredChunk, ...], previous: Pointer | None) -> tuple[Vectors, int]:
-        """Return a vector for each chunk and how many the model was asked for; the version before lends what is
-        unchanged.
+    async def _embed(self, chunks: tuple[StoredChunk, ...], previous: Pointer | None) -> tuple[Vectors, int, float]:
+        """Return a vector for each chunk, how many the model was asked for, and the seconds it made us wait; the
+        version before lends what is unchanged.
         """
         known: dict[str, Vectors] = {}
         before = await self._store.record(previous.content_key) if previous else None
@@ -303,9 +304,9 @@ class Indexer:
             known = {chunk_sha256(chunk): vector for chunk, vector in zip(before.chunks, before.vectors, strict=True)}
         wanted = {chunk_sha256(chunk): embedding_input(chunk) for chunk in chunks}
         missing = [digest for digest in wanted if digest not in known]
-        fresh = await self._embedder.embed([wanted[digest] for digest in missing])
-        known.update(zip(missing, fresh, strict=True))
-        return np.stack([known[chunk_sha256(chunk)] for chunk in chunks]), len(missing)
+        fresh = await self._embedder.measured([wanted[digest] for digest in missing])
+        known.update(zip(missing, fresh.vectors, strict=True))
+        return np.stack([known[chunk_sha256(chunk)] for chunk in chunks]), len(missing), fresh.waited
 
     def _problem(self, document: LakeDocument, key: str, fault: UnreadableDocument) -> Problem:
         return Problem(

@@ -12,10 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
 
 from shared.embeddings.record import DamagedRecord, Record, decode, encode
+
+UNNEEDED_SINCE = "unneeded_since"  # metadata that the garbage collector puts on what nothing refers to
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +102,25 @@ class EmbeddingStore:
     async def record(self, content_key: str) -> Record | None:
         """Return the record of this content, or None when there is none that can be read."""
         data = await self._read(self._record_name(content_key))
-        if data is None:
+        return None if data is None else self._decoded(content_key, data)
+
+    async def adopt(self, content_key: str) -> Record | None:
+        """Return the record of this content for a document that is about to point to it.
+
+        A record that the garbage collector has marked is unmarked first, which changes its ETag: a deletion under way
+        then fails. None when there is no record that can be read, or it has just been deleted.
+        """
+        blob = self._container.get_blob_client(self._record_name(content_key))
+        try:
+            stream = await blob.download_blob()
+            record = self._decoded(content_key, await stream.readall())
+            if record and not self._read_only and UNNEEDED_SINCE in (stream.properties.metadata or {}):
+                await blob.set_blob_metadata({})
+        except ResourceNotFoundError:
             return None
+        return record
+
+    def _decoded(self, content_key: str, data: bytes) -> Record | None:
         try:
             record = decode(data)
             if record.vectors.shape[1] != self._dimensions:
@@ -111,11 +131,32 @@ class EmbeddingStore:
             return None
 
     async def save(self, content_key: str, record: Record) -> None:
-        """Write the record. Overwriting is harmless: the same key always means the same bytes, unless they were
-        damaged.
+        """Write the record, unless there is a whole one: the first of several writers wins, a damaged one is replaced.
+
+        The replacement is bound to the damaged blob's ETag: where another worker was faster, its record stays.
         """
-        if not self._read_only:
-            await self._container.upload_blob(self._record_name(content_key), encode(record), overwrite=True)
+        if self._read_only:
+            return
+        blob = self._container.get_blob_client(self._record_name(content_key))
+        data = encode(record)
+        try:
+            await blob.upload_blob(data, overwrite=False)  # If-None-Match: *
+        except ResourceExistsError:
+            if await self.adopt(content_key) is None:
+                await self._repair(content_key, data)
+
+    async def _repair(self, content_key: str, data: bytes) -> None:
+        """Put a whole record where adopting found a damaged one, or none."""
+        blob = self._container.get_blob_client(self._record_name(content_key))
+        try:
+            etag = (await blob.get_blob_properties()).etag
+            await blob.upload_blob(
+                data, overwrite=True, etag=etag, match_condition=MatchConditions.IfNotModified, metadata={}
+            )
+        except ResourceNotFoundError:
+            await blob.upload_blob(data, overwrite=True)  # collected meanwhile
+        except ResourceModifiedError:
+            logger.info("embedding_store repaired_by=another content=%s", content_key)
 
     async def _read(self, name: str) -> bytes | None:
         try:
