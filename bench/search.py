@@ -43,6 +43,7 @@ CHUNKS = 100_000
 CHUNKS_A_DOCUMENT = 20
 BATCH = 1_000
 QUERIES = 200
+SLOW_QUERIES = 40  # of them, for the standard library, which takes its time
 UPSERTS = 100
 NEAREST = 50
 RECALL = 1_000
@@ -312,7 +313,7 @@ class OverHttp:
 # ---- speed ---------------------------------------------------------------------------------------------------------
 
 
-def measure(contender: Contender, corpus: Corpus, upserts: bool) -> dict[str, float]:
+def measure(contender: Contender, corpus: Corpus, upserts: bool, queries: int = QUERIES) -> dict[str, float]:
     """Upload everything, ask everything, then change single chunks; times in milliseconds, the rate in chunks/s."""
     documents = [corpus.document(at) for at in range(len(corpus.texts))]
     started = time.perf_counter()
@@ -323,7 +324,7 @@ def measure(contender: Contender, corpus: Corpus, upserts: bool) -> dict[str, fl
         contender.hybrid(corpus.queries[0], corpus.query_vectors[0], group)
         spent = [
             _timed(partial(contender.hybrid, text, vector, group))
-            for text, vector in zip(corpus.queries, corpus.query_vectors, strict=True)
+            for text, vector in zip(corpus.queries[:queries], corpus.query_vectors[:queries], strict=True)
         ]
         figures |= {f"{name}_p50": percentile(spent, 0.5), f"{name}_p95": percentile(spent, 0.95)}
     if upserts:
@@ -362,7 +363,7 @@ def speed(chunks: int, folder: Path) -> dict[str, Any]:
     note("the bare engine")
     bare = measure(BareEngine(folder), corpus, upserts=True)
     note("the standard library")
-    standard = measure(StandardLibrary(folder), corpus, upserts=False)
+    standard = measure(StandardLibrary(folder), corpus, upserts=False, queries=SLOW_QUERIES)
     note("the service over HTTP")
     port = free_port()
     data = ("--data", str(folder / "service"))

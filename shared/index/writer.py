@@ -5,6 +5,7 @@ full or nothing more comes, keeps several batches under way, and sends fewer at 
 """
 
 import asyncio
+import io
 import logging
 import random
 import time
@@ -74,6 +75,11 @@ class BulkWriter:
         self._queued_bytes = 0
         self._pump: asyncio.Task[None] | None = None
 
+    @property
+    def at_once(self) -> int:
+        """How many batches may be under way now: fewer than configured for a while after a refusal."""
+        return self._allowed
+
     async def send(self, actions: Sequence[Action]) -> float:
         """Write the actions; returns when the service has acknowledged every one, with the seconds that it made us
         wait. A wait is told to one of those who share it, so that sums are right.
@@ -138,7 +144,7 @@ class BulkWriter:
 
     async def _try(self, batch: list[_Item]) -> tuple[list[_Item], float | None]:
         """Send a batch once; returns what has to be sent again, and the seconds that the service asked to wait."""
-        body = b'{"value":[' + b",".join(item.body for item in batch) + b"]}"
+        body = io.BytesIO(b'{"value":[' + b",".join(item.body for item in batch) + b"]}")
         try:
             # The client takes a serialised batch as well, and then spends nothing on copying every number of it.
             results = await self._client.index_documents(cast(IndexDocumentsBatch, body), retry_total=0)
