@@ -21,7 +21,9 @@ from shared.errors import WarmlakeError, problem
 from shared.health import HealthCheck
 from shared.identity import caller, require_operator
 from shared.lake.model import path_of_event
+from shared.reconcile import reconcile
 from shared.recovery.plan import parse_cancel_request, parse_rebuild_request, parse_rollback_request
+from shared.retry import parse_retry_request, retry
 from shared.settings import Settings
 from shared.status import status
 
@@ -81,6 +83,19 @@ async def chat_request(req: Request, settings: Settings) -> ChatRequest:
     """Return the parsed body of a chat call."""
     limits = ChatLimits(settings.chat_message_max_characters, settings.chat_max_messages)
     return parse_chat_request(await req.body(), limits)
+
+
+# ---- who may act -----------------------------------------------------------------------------------------------------
+
+OPERATOR = func.AuthLevel.FUNCTION if SETTINGS.operator_auth == "function_key" else func.AuthLevel.ANONYMOUS
+
+
+def operator(req: Request) -> str:
+    """Return who asks for an act of recovery, for the audit record. Raises Unauthorized or Forbidden."""
+    who = caller(req.headers, SETTINGS.auth_enabled)
+    if SETTINGS.operator_auth == "app_role":
+        require_operator(who)
+    return who.name or "function key"
 
 
 # ---- chat ----------------------------------------------------------------------------------------------------------
@@ -147,6 +162,14 @@ async def document_problems(req: Request) -> Response:
     return reply({"problems": [{name: getattr(entry, name) for name in entry.__slots__} for entry in listed]})
 
 
+@route("api/documents/retry", "POST", auth_level=OPERATOR)
+@answers_problems
+async def documents_retry(req: Request) -> Response:
+    """Try quarantined documents again: one, or all of them."""
+    operator(req)
+    return reply(await retry(services(), parse_retry_request(await req.body())))
+
+
 # ---- indexing ------------------------------------------------------------------------------------------------------
 
 
@@ -175,17 +198,21 @@ async def follow(app_services: Services, path: str) -> None:
     await app_services.indexer.converge(path, live)
 
 
+@app.timer_trigger(arg_name="timer", schedule="%RECONCILE_SCHEDULE%")
+async def reconcile_on_time(timer: func.TimerRequest) -> None:
+    """Compare the lake with the index now and then: the answer to events that were lost."""
+    await reconcile(services())
+
+
+@route("api/index/reconcile", "POST", auth_level=OPERATOR)
+@answers_problems
+async def index_reconcile(req: Request) -> Response:
+    """Compare the lake with the index now, and report what differed."""
+    operator(req)
+    return reply(await reconcile(services()))
+
+
 # ---- recovery ------------------------------------------------------------------------------------------------------
-
-OPERATOR = func.AuthLevel.FUNCTION if SETTINGS.operator_auth == "function_key" else func.AuthLevel.ANONYMOUS
-
-
-def operator(req: Request) -> str:
-    """Return who asks for an act of recovery, for the audit record. Raises Unauthorized or Forbidden."""
-    who = caller(req.headers, SETTINGS.auth_enabled)
-    if SETTINGS.operator_auth == "app_role":
-        require_operator(who)
-    return who.name or "function key"
 
 
 @route("api/recovery/rebuild", "POST", auth_level=OPERATOR)

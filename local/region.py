@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 DELETIONS_QUEUE = "lake-deletions"
 DOCUMENTS, EMBEDDINGS, STATE = "documents", "embeddings", "warmlake"
 TRIGGER = "index_blob"
+RECONCILE_SCHEDULE = "0 */15 * * * *"
 EMBEDDING_MODEL, EMBEDDING_DIMENSIONS = "all-minilm-l6-v2-int8", 384
 CHAT_MODEL = "extractive-minilm"
 LEASE_SECONDS = "10"  # a person who watches should not wait longer for what a killed host had begun
@@ -90,6 +91,7 @@ class Region:
             "EMBEDDINGS_CONTAINER": EMBEDDINGS,
             "STATE_CONTAINER": STATE,
             "DELETIONS_QUEUE": DELETIONS_QUEUE,
+            "RECONCILE_SCHEDULE": RECONCILE_SCHEDULE,
             "REGION": self.name,
             "SEARCH_ENDPOINT": f"http://127.0.0.1:{self.search_port}",
             "SEARCH_API_KEY": "local",

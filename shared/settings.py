@@ -138,6 +138,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("REBUILD_PAGE_CHUNKS", _count, "1000", "Chunks in one page of a rebuild, about."),
     Setting("REBUILD_WINDOW", _count, "4", "Pages of a rebuild under way at once."),
     Setting("CONVERGE_CONCURRENCY", _count, "4", "Documents of one page converged at once."),
+    Setting("RECONCILE_SCHEDULE", _text, "0 */15 * * * *", "When the lake is compared with the index (NCRONTAB)."),
     Setting("REBUILD_MIN_SHARE", _share, "0.5", "A listing below this share of the live index stops a rebuild."),
     Setting(
         "REBUILD_MAX_FAILED_SHARE",
@@ -203,6 +204,7 @@ class Settings:
     rebuild_page_chunks: int
     rebuild_window: int
     converge_concurrency: int
+    reconcile_schedule: str
     rebuild_min_share: float
     rebuild_max_failed_share: float
     index_write_concurrency: int

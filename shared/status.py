@@ -4,6 +4,7 @@ from typing import Any
 
 from shared.clients import Services
 from shared.errors import NotReady
+from shared.reconcile import last_report
 
 
 async def status(services: Services) -> dict[str, Any]:
@@ -20,6 +21,7 @@ async def status(services: Services) -> dict[str, Any]:
         "embedding_model": settings.openai_embedding_model,
         "pipeline": services.pipeline,
         "problems": len(await services.indexer.problems.list()),
+        "reconciled": await last_report(services),
     }
     try:
         generation = await services.generations.require_live()

@@ -1,0 +1,25 @@
+"""The operator's other acts over HTTP: reconcile now, and try quarantined documents again."""
+
+from tests.region import Region, eventually
+
+
+def test_reconcile_finds_nothing_where_no_event_was_lost(region: Region) -> None:
+    """The whole sample lake is compared, nothing differs, and the status remembers the run."""
+    eventually(lambda: region.get("/api/status")["documents"] >= 15, "the sample lake is indexed", region.log)
+    report = region.request("POST", "/api/index/reconcile").json()
+    assert report["finished"] is True
+    assert report["documents"] == region.get("/api/status")["documents"]
+    assert (sum(report["found"].values()), report["failed"]) == (0, {})
+    assert region.get("/api/status")["reconciled"] == report
+
+
+def test_retry_of_an_unreadable_document(region: Region) -> None:
+    """A corrupt file can be tried again; it stays quarantined with its reason. What is not quarantined is named."""
+    (region.lake / "broken.pdf").write_bytes(b"%PDF-1.7 cut off")
+    eventually(lambda: bool(region.get("/api/documents/problems")["problems"]), "the corrupt one is listed")
+    said = region.request("POST", "/api/documents/retry", b'{"path": "broken.pdf"}').json()
+    assert [(one["path"], one["result"], one["reason"]) for one in said["retried"]] == [
+        ("broken.pdf", "quarantined", "corrupt")
+    ]
+    reply = region.request("POST", "/api/documents/retry", b'{"path": "whole.md"}')
+    assert (reply.status, "whole.md" in reply.json()["detail"]) == (404, True)
