@@ -4,7 +4,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import azure.durable_functions as df
@@ -14,13 +14,23 @@ from azurefunctions.extensions.http.fastapi import Request, Response, StreamingR
 
 from orchestrations import activities, control, rebuild
 from shared import library, site
-from shared.chat.answer import Chat, to_line
-from shared.chat.protocol import ChatLimits, ChatRequest, parse_chat_request
-from shared.clients import Services, services
+from shared.access_views import shown_problems, shown_status
+from shared.body import json_bytes
+from shared.chat.presence import while_there
+from shared.chat.service import ChatService
+from shared.clients import services
+from shared.collect import collect_unneeded
 from shared.errors import WarmlakeError, problem
+from shared.feedback import FeedbackService
+from shared.follow import follow
 from shared.health import HealthCheck
-from shared.identity import caller, require_operator
+from shared.identity import Caller, caller, require_operator
 from shared.lake.model import path_of_event
+from shared.limits import Limiter, Limits, caller_key
+from shared.observe import observe
+from shared.openapi import describe
+from shared.poison import give_up
+from shared.reading import parse_span, read_text
 from shared.reconcile import reconcile
 from shared.recovery.plan import parse_cancel_request, parse_rebuild_request, parse_rollback_request
 from shared.retry import parse_retry_request, retry
@@ -36,14 +46,14 @@ app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(rebuild.bp)
 app.register_functions(activities.bp)
 
-NO_GROUPS: frozenset[str] = frozenset()  # callers are anonymous: they see what everybody may see
+OBSERVE_SCHEDULE = "0 */5 * * * *"  # the alert on silence counts on several within half an hour
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 ROUTES: dict[str, frozenset[str]] = {}  # every API route below with its methods, for clear errors about the others
 
 
 def route(template: str, *methods: str, auth_level: func.AuthLevel = func.AuthLevel.ANONYMOUS) -> Callable[..., Any]:
     """Declare an HTTP route, and remember it."""
-    ROUTES[template] = frozenset(methods)
+    ROUTES[template] = ROUTES.get(template, frozenset()) | frozenset(methods)
     declared: Callable[..., Any] = app.route(template, methods=list(methods), auth_level=auth_level)
     return declared
 
@@ -53,8 +63,7 @@ def route(template: str, *methods: str, auth_level: func.AuthLevel = func.AuthLe
 
 def reply(value: Any, status_code: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return a JSON response."""
-    content = json.dumps(value, ensure_ascii=False).encode()
-    return Response(content, status_code, {"Content-Type": "application/json", **(headers or {})})
+    return Response(json_bytes(value), status_code, {"Content-Type": "application/json", **(headers or {})})
 
 
 def refuse(error: BaseException) -> Response:
@@ -79,12 +88,6 @@ def answers_problems[**P](trigger: Callable[P, Awaitable[Any]]) -> Callable[P, A
     return wrapped
 
 
-async def chat_request(req: Request, settings: Settings) -> ChatRequest:
-    """Return the parsed body of a chat call."""
-    limits = ChatLimits(settings.chat_message_max_characters, settings.chat_max_messages)
-    return parse_chat_request(await req.body(), limits)
-
-
 # ---- who may act -----------------------------------------------------------------------------------------------------
 
 OPERATOR = func.AuthLevel.FUNCTION if SETTINGS.operator_auth == "function_key" else func.AuthLevel.ANONYMOUS
@@ -98,6 +101,20 @@ def operator(req: Request) -> str:
     return who.name or "function key"
 
 
+def reader(req: Request) -> Caller:
+    """Return who opens documents, as far as that is verified. Raises TooManyRequests for a caller over the limit."""
+    who = caller(req.headers, SETTINGS.auth_enabled)
+    readers().count(caller_key(who, req.headers, peer(req)))
+    return who
+
+
+@functools.cache
+def readers() -> Limiter:
+    """Return the process's books of those who open documents."""
+    limits = Limits(SETTINGS.document_requests_per_minute, 0, SETTINGS.chat_concurrency)
+    return Limiter(limits, asks="requests for documents")
+
+
 # ---- chat ----------------------------------------------------------------------------------------------------------
 
 
@@ -105,28 +122,27 @@ def operator(req: Request) -> str:
 @answers_problems
 async def chat(req: Request) -> Response:
     """Answer a question with citations."""
-    request = await chat_request(req, services().settings)
-    return reply(await Chat(services()).answer(request, NO_GROUPS))
+    work = chat_service().answer(await req.body(), req.headers, peer(req))
+    return reply(await while_there(work, req.is_disconnected))
 
 
 @route("api/chat/stream", "POST")
 @answers_problems
 async def chat_stream(req: Request) -> Response:
     """Answer as newline-delimited JSON while the model writes."""
-    request = await chat_request(req, services().settings)
-    events = Chat(services()).events(request, NO_GROUPS)
-    first = await anext(events)  # what fails before the first event still gets its own status
-    return StreamingResponse(_lines(first, events), media_type="application/jsonl")
+    work = chat_service().stream(await req.body(), req.headers, peer(req))
+    return StreamingResponse(await while_there(work, req.is_disconnected), media_type="application/jsonl")
 
 
-async def _lines(first: dict[str, Any], events: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
-    yield to_line(first)
-    try:
-        async for event in events:
-            yield to_line(event)
-    except Exception as error:  # the status line is long gone: the error is the last, well-formed event
-        logger.exception("chat stream failed")
-        yield to_line({"error": problem(error)[2]})
+@functools.cache
+def chat_service() -> ChatService:
+    """Return the process's chat, which keeps the books of its callers."""
+    return ChatService(services())
+
+
+def peer(req: Request) -> str:
+    """Return the address that a request comes from, where no front end names it."""
+    return req.client.host if req.client else ""
 
 
 @route("api/suggestions", "GET")
@@ -136,6 +152,27 @@ async def suggestions(req: Request) -> Response:
     return reply({"questions": list(services().settings.suggested_questions)})
 
 
+@route("api/feedback", "POST")
+@answers_problems
+async def feedback(req: Request) -> Response:
+    """Keep what a reader thinks of an answer."""
+    return reply(await feedback_service().take(await req.body(), req.headers, peer(req)))
+
+
+@route("api/feedback", "GET", auth_level=OPERATOR)
+@answers_problems
+async def feedback_entries(req: Request) -> Response:
+    """Everything that readers thought of answers, for evaluation, as newline-delimited JSON."""
+    operator(req)
+    return StreamingResponse(feedback_service().lines(), media_type="application/jsonl")
+
+
+@functools.cache
+def feedback_service() -> FeedbackService:
+    """Return the process's feedback, which keeps the books of its callers."""
+    return FeedbackService(services())
+
+
 # ---- documents -----------------------------------------------------------------------------------------------------
 
 
@@ -143,23 +180,35 @@ async def suggestions(req: Request) -> Response:
 @answers_problems
 async def document_versions(req: Request) -> Response:
     """List a document's versions."""
-    return reply(await library.list_versions(services(), req.path_params["id"], NO_GROUPS))
+    return reply(await library.list_versions(services(), req.path_params["id"], reader(req).groups))
 
 
 @route("api/documents/{id}/versions/{version}", "GET")
 @answers_problems
 async def document_version(req: Request) -> Response:
     """Open a document at a version: where a citation's link leads."""
-    opened = await library.open_version(services(), req.path_params["id"], req.path_params["version"], NO_GROUPS)
-    return StreamingResponse(opened.content, headers=opened.headers)
+    known = req.headers.get("if-none-match", "")
+    opened = await library.open_version(
+        services(), req.path_params["id"], req.path_params["version"], reader(req).groups, known
+    )
+    return StreamingResponse(opened.content, opened.status, opened.headers)
+
+
+@route("api/documents/{id}/versions/{version}/text", "GET")
+@answers_problems
+async def document_text(req: Request) -> Response:
+    """Read on around a citation: parts of an indexed version as text."""
+    span = parse_span(req.query_params)
+    return reply(
+        await read_text(services(), req.path_params["id"], req.path_params["version"], span, reader(req).groups)
+    )
 
 
 @route("api/documents/problems", "GET")
 @answers_problems
 async def document_problems(req: Request) -> Response:
     """List the documents that could not be indexed, with reasons."""
-    listed = await services().indexer.problems.list()
-    return reply({"problems": [{name: getattr(entry, name) for name in entry.__slots__} for entry in listed]})
+    return reply({"problems": await shown_problems(services(), reader(req))})
 
 
 @route("api/documents/retry", "POST", auth_level=OPERATOR)
@@ -189,19 +238,34 @@ async def index_deletion(message: func.QueueMessage) -> None:
         await follow(services(), path)
 
 
-async def follow(app_services: Services, path: str) -> None:
-    """Converge one path in the live generation. Without one, the rebuild to come will see the lake as it is."""
-    live = await app_services.generations.live()
-    if live is None:
-        logger.info("converge document=%s result=ignored reason=no_generation", path)
-        return
-    await app_services.indexer.converge(path, live)
+@app.queue_trigger(arg_name="message", queue_name="webjobs-blobtrigger-poison", connection="AzureWebJobsStorage")
+async def index_blob_failed(message: func.QueueMessage) -> None:
+    """Every try to index a document failed: a person must see that."""
+    await give_up(services(), message.get_body())
+
+
+@app.queue_trigger(arg_name="message", queue_name="%DELETIONS_QUEUE%-poison", connection="AzureWebJobsStorage")
+async def index_deletion_failed(message: func.QueueMessage) -> None:
+    """Every try to follow a deletion failed: a person must see that."""
+    await give_up(services(), message.get_body())
 
 
 @app.timer_trigger(arg_name="timer", schedule="%RECONCILE_SCHEDULE%")
 async def reconcile_on_time(timer: func.TimerRequest) -> None:
     """Compare the lake with the index now and then: the answer to events that were lost."""
     await reconcile(services())
+
+
+@app.timer_trigger(arg_name="timer", schedule="%COLLECT_SCHEDULE%")
+async def collect_on_time(timer: func.TimerRequest) -> None:
+    """Remove stored embeddings that nothing has needed for long."""
+    await collect_unneeded(services())
+
+
+@app.timer_trigger(arg_name="timer", schedule=OBSERVE_SCHEDULE)
+async def observe_on_time(timer: func.TimerRequest) -> None:
+    """Tell operators how this region is: what alerts are made from."""
+    await observe(services(), health_check())
 
 
 @route("api/index/reconcile", "POST", auth_level=OPERATOR)
@@ -244,6 +308,13 @@ async def recovery_rollback(req: Request, client: df.DurableFunctionsClient) -> 
     return reply(await control.rollback(services(), client, parse_rollback_request(await req.body()), who))
 
 
+@app.timer_trigger(arg_name="timer", schedule="%RESUME_SCHEDULE%")
+@app.durable_client_input(client_name="client")
+async def resume_on_time(timer: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
+    """Go on with a rebuild that was accepted and that nothing runs any more."""
+    await control.resume_interrupted(services(), client)
+
+
 @route("api/recovery", "GET", auth_level=OPERATOR)
 @app.durable_client_input(client_name="client")
 @answers_problems
@@ -253,12 +324,14 @@ async def recovery_overview(req: Request, client: df.DurableFunctionsClient) -> 
     return reply(await control.overview(services(), client), headers={"Cache-Control": "no-store"})
 
 
-@route("api/recovery/{id}", "GET")
+@route("api/recovery/{id}", "GET", auth_level=OPERATOR)
 @app.durable_client_input(client_name="client")
 @answers_problems
 async def recovery_status(req: Request, client: df.DurableFunctionsClient) -> Response:
-    """Show a rebuild: progress while it runs, its report afterwards."""
-    return reply(await control.show_rebuild(services(), client, req.path_params["id"]))
+    """Show a rebuild: progress while it runs, its report afterwards. Both name documents of any kind."""
+    operator(req)
+    shown = await control.show_rebuild(services(), client, req.path_params["id"])
+    return reply(shown, headers={"Cache-Control": "no-store"})
 
 
 # ---- health, status, pages -----------------------------------------------------------------------------------------
@@ -275,15 +348,26 @@ def health_check() -> HealthCheck:
 async def health(req: Request) -> Response:
     """200 only when this region can answer from a verified index."""
     found = await health_check().run()
-    body = {"status": "healthy" if found.healthy else "unhealthy", "checks": found.checks}
+    body = {"status": "healthy" if found.healthy else "unhealthy", "checks": found.checks, "warnings": found.warnings}
     return reply(body, 200 if found.healthy else 503, {"Cache-Control": "no-store"})
 
 
 @route("api/status", "GET")
+@app.durable_client_input(client_name="client")
 @answers_problems
-async def region_status(req: Request) -> Response:
+async def region_status(req: Request, client: df.DurableFunctionsClient) -> Response:
     """What this region serves from."""
-    return reply(await status(services()), headers={"Cache-Control": "no-store"})
+    rebuild_now = await control.running_rebuild(client)
+    who = caller(req.headers, SETTINGS.auth_enabled)
+    view = await shown_status(services(), await status(services(), rebuild_now), who)
+    return reply(view, headers={"Cache-Control": "no-store"})
+
+
+@route("api/openapi.json", "GET")
+@answers_problems
+async def openapi_document(req: Request) -> Response:
+    """The description of this API."""
+    return reply(describe(services().settings))
 
 
 @app.route("{*path}", methods=EVERY_METHOD)

@@ -1,192 +1,174 @@
-"""`make bench-history`: what real edits cost, by the app's own chunker and reuse, over chunk sizes.
+"""`make bench-history`: what real edits cost, and whether a document is ever missing meanwhile, beside two libraries.
 
-Replays the edit history of a documentation lake (121 versions) through extraction and chunking in `shared/documents`.
-A chunk is embedded when the version before had none with the same breadcrumb and text: what `shared/sync.py` asks the
-model for. No service is called: this counts text, not time.
+Replays the edit history of a documentation lake (230 documents, then 120 change sets) through real services: the app's
+own converge, LangChain's index() and LlamaIndex's IngestionPipeline, each with its Azure AI Search store, one after the
+other on the same model and search service. All their calls cross one proxy, which counts and looks into the index.
 
-    re-embedded / changed = characters of chunks embedded for edited documents
+    re-embedded / changed = characters sent to the model for edited documents
                             / characters of their new lines that are not among their old ones
+    mean chunk            = characters sent for a chunk, mean over the chunks that are in the index at the end
 
-Two counts of the first: the chunks' own text, as the other pipelines' figures are counted, and all that is sent to the
-model, which is the breadcrumb of headings and the text.
+What is sent for a chunk of the app is its breadcrumb of headings and its text. The app runs with the chunk size whose
+mean is nearest to LangChain's, and with its default.
 """
 
 import argparse
-import gzip
-import json
+import asyncio
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.report import DATA, note, table, write
-from shared.documents import (
-    Chunk,
-    ChunkLimits,
-    Document,
-    chunk_document,
-    chunk_sha256,
-    count_tokens,
-    embedding_input,
-    read_document,
-)
-from shared.errors import UnreadableDocument
+from bench import chunk_cost
+from bench.boundary import Boundary, boundary
+from bench.edits import HISTORY, Edit, edits
+from bench.plots import lines
+from bench.rebuild_region import MeasuredRegion
+from bench.replay import LANGCHAIN, LLAMAINDEX, Peer, Replayed, own, own_view, replay, running, versions
+from bench.report import Figures, Mark, Table, at_most, finish, note
+from shared.settings import SETTINGS, Settings
 
-HISTORY = DATA / "history" / "well-architected.jsonl.gz"
-CURVE = (100, 130, 150, 200, 250, 300, 400)  # CHUNK_TARGET_TOKENS
-MOST = 400  # CHUNK_MAX_TOKENS
+CURVE = (75, 85, 95, 105, 115, 130, 150, 200, 250, 300, 400)  # CHUNK_TARGET_TOKENS
+DEFAULT = next(int(row.default or "") for row in SETTINGS if row.name == "CHUNK_TARGET_TOKENS")
+DIMENSIONS = 384
+PEER_SIZES = {"langchain": ("1000", "200"), "llamaindex": ("150", "15")}  # characters; tokens
 MARK = {"pipeline": "LangChain index(), scoped_full, Markdown headers + recursive", "ratio": 1.84, "characters": 675}
+QUICK_SETS = 10
+PLOTTED = 2.0  # times the curve's largest ratio: with what is beyond, the curve would be a straight line
+WITHIN = 0.05  # of the mean chunk, for two to be compared
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A document's text before and after one change; `before` is None for a new one, `after` for a deleted one."""
-
-    path: str
-    before: str | None
-    after: str | None
+def nearest(curve: list[dict[str, Any]], mean: float) -> int:
+    """Return the chunk size whose mean chunk is nearest."""
+    best = min(curve, key=lambda row: abs(row["mean_chunk_characters"] - mean))
+    return int(best["chunk_target_tokens"])
 
 
-@dataclass(slots=True)
-class Cost:
-    """What a replay took: edited documents, characters and tokens embedded for them, characters that changed."""
-
-    edits: int = 0
-    embedded: int = 0
-    sent: int = 0
-    embedded_tokens: int = 0
-    reused_tokens: int = 0
-    changed: int = 0
-    unreadable: int = 0
-    final_chunks: int = 0
-    final_characters: int = 0
-    final_sent: int = 0
-
-    def figures(self, target: int) -> dict[str, Any]:
-        """Return the figures as the results file has them."""
-        return {
-            "chunk_target_tokens": target,
-            "chunk_max_tokens": max(target, MOST),
-            "reembedded_over_changed": self.embedded / self.changed,
-            "mean_chunk_characters": self.final_characters / self.final_chunks,
-            "sent_over_changed": self.sent / self.changed,
-            "mean_sent_characters": self.final_sent / self.final_chunks,
-            "edits": self.edits,
-            "embedded_tokens": self.embedded_tokens,
-            "reused_tokens": self.reused_tokens,
-            "changed_characters": self.changed,
-            "unreadable": self.unreadable,
-        }
+def own_replay(passing: Boundary, environ: Mapping[str, str], history: list[Edit], target: int) -> Replayed:
+    """Replay with the app's own code at one chunk size, into an index and an embedding store of its own."""
+    who = f"warmlake-{target}"
+    settings = {
+        **environ,
+        "CHUNK_TARGET_TOKENS": str(target),
+        "OPENAI_ENDPOINT": passing.endpoint(who, "model") + "/openai/v1",
+        "SEARCH_ENDPOINT": passing.endpoint(who, "search"),
+        "SEARCH_INDEX": who,
+    }
+    with own(Settings.from_env(settings)) as (index, apply, reused):
+        found = replay(passing, who, own_view(index), history, apply)
+    found.reused_tokens = reused[0]
+    return found
 
 
-def edits(file: Path, sets: int | None) -> Iterator[Edit]:
-    """Yield the history's changes in order; `sets` bounds the change sets after the first load."""
-    lake: dict[str, str] = {}
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines):
-            if sets is not None and number > sets:
-                return
-            for change in json.loads(line)["ops"]:
-                before, after = lake.get(change["path"]), change.get("text")
-                yield Edit(change["path"], before, after)
-                if after is None:
-                    lake.pop(change["path"], None)
-                else:
-                    lake[change["path"]] = after
+def peer_replay(passing: Boundary, peer: Peer, history: list[Edit]) -> Replayed:
+    """Replay with a peer."""
+    with running(peer, passing, *PEER_SIZES[peer.environment]) as apply:
+        return replay(passing, peer.environment, peer.view, history, apply)
 
 
-def changed_characters(before: str, after: str) -> int:
-    """Return the characters of the lines of `after` that are not among those of `before`, repeats counted."""
-    fresh = Counter(after.splitlines()) - Counter(before.splitlines())
-    return sum(len(line) * count for line, count in fresh.items())
+async def measure(folder: Path, history: list[Edit], curve: list[dict[str, Any]]) -> dict[str, Any]:
+    """Replay with everybody, one after the other; returns each one's figures."""
+    region = MeasuredRegion(folder, DIMENSIONS)
+    model, search = f"http://127.0.0.1:{region.region.model_port}", f"http://127.0.0.1:{region.region.search_port}"
+    async with region.running():
+        with boundary(model, search) as passing:
+            langchain = await asyncio.to_thread(peer_replay, passing, LANGCHAIN, history)
+            target = nearest(curve, langchain.mean_chunk)
+            found: dict[str, Any] = {}
+            for size in dict.fromkeys((target, DEFAULT)):
+                ours = await asyncio.to_thread(own_replay, passing, region.environ, history, size)
+                found[f"Warmlake, CHUNK_TARGET_TOKENS {size}"] = {"chunk_target_tokens": size, **ours.figures()}
+            found[LANGCHAIN.name] = langchain.figures()
+            llamaindex = await asyncio.to_thread(peer_replay, passing, LLAMAINDEX, history)
+            found[LLAMAINDEX.name] = llamaindex.figures()
+    return {"compared": f"Warmlake, CHUNK_TARGET_TOKENS {target}", "pipelines": found}
 
 
-def read(path: str, text: str) -> Document | None:
-    """Return the document as the app reads it, or None when it would be quarantined."""
-    try:
-        return read_document(path, text.encode())
-    except UnreadableDocument:
-        return None
+COLUMNS = {
+    "re-embedded/changed": "reembedded_over_changed",
+    "mean chunk": "mean_chunk_characters",
+    "embedded tokens": "embedded_tokens",
+    "reused tokens": "reused_tokens",
+    "renames, restores": "renames_and_restores",
+    "embedded for them": "embedded_for_renames_and_restores",
+    "absent": "documents_absent",
+    "two versions": "documents_in_two_versions",
+    "probes": "probes",
+    "search calls": "search_calls",
+}
 
 
-def replay(file: Path, targets: Sequence[int], sets: int | None) -> dict[int, Cost]:
-    """Replay the history once for all chunk sizes; returns the cost of each."""
-    costs = {target: Cost() for target in targets}
-    held: dict[int, dict[str, dict[str, Chunk]]] = {target: {} for target in targets}
-    for number, edit in enumerate(edits(file, sets)):
-        if number % 200 == 0:
-            note(f"change {number}")
-        document = read(edit.path, edit.after) if edit.after is not None else None
-        for target, cost in costs.items():
-            if edit.after is None:
-                held[target].pop(edit.path, None)
-            elif document is None:
-                cost.unreadable += 1  # its earlier chunks stay
-            else:
-                chunks = chunk_document(document, ChunkLimits(target, max(target, MOST)), count_tokens)
-                now = {chunk_sha256(chunk): chunk for chunk in chunks}
-                if edit.before is not None and edit.before != edit.after:
-                    charge(cost, edit, held[target].get(edit.path, {}), now)
-                held[target][edit.path] = now
-    for target, cost in costs.items():
-        final = [chunk for chunks_of in held[target].values() for chunk in chunks_of.values()]
-        cost.final_chunks = len(final)
-        cost.final_characters = sum(len(chunk.text) for chunk in final)
-        cost.final_sent = sum(len(embedding_input(chunk)) for chunk in final)
-    return costs
+def tables(found: Figures) -> Iterator[Table]:
+    """Yield the tables."""
+    yield Table(
+        "The history through real services (tokens of edits; absent, two versions: edits at whose probes it was so)",
+        ("pipeline", *COLUMNS),
+        [(who, *(row[name] for name in COLUMNS.values())) for who, row in found["pipelines"].items()],
+        versions(found["peers"]),
+        least=("re-embedded/changed", "embedded tokens", "absent", "two versions", "search calls"),
+    )
+    yield Table(
+        "The app's curve over chunk sizes (counted from the texts by its own chunker; embedding store left out)",
+        ("CHUNK_TARGET_TOKENS", "re-embedded/changed", "mean chunk", "text only", "its mean", "embedded", "reused"),
+        [(str(next(iter(row.values()))), *list(row.values())[1:]) for row in found["curve"]],
+    )
 
 
-def charge(cost: Cost, edit: Edit, had: dict[str, Chunk], now: dict[str, Chunk]) -> None:
-    """Add one edit: what it embeds, what it reuses, what changed in it."""
-    assert edit.before is not None and edit.after is not None
-    fresh = [chunk for digest, chunk in now.items() if digest not in had]
-    sent = [embedding_input(chunk) for chunk in fresh]
-    kept = [embedding_input(chunk) for digest, chunk in now.items() if digest in had]
-    cost.edits += 1
-    cost.embedded += sum(len(chunk.text) for chunk in fresh)
-    cost.sent += sum(map(len, sent))
-    cost.embedded_tokens += sum(map(count_tokens, sent))
-    cost.reused_tokens += sum(map(count_tokens, kept))
-    cost.changed += changed_characters(edit.before, edit.after)
+def plot(found: Figures) -> str:
+    """Return the curve, and every pipeline that is not far from it as a point."""
+    x, y = "mean_chunk_characters", "reembedded_over_changed"
+    series = {"the app's curve over chunk sizes": [(row[x], row[y]) for row in found["curve"]]}
+    near = PLOTTED * max(row[y] for row in found["curve"])
+    series |= {who: [(row[x], row[y])] for who, row in found["pipelines"].items() if row[y] <= near}
+    return lines(
+        "Re-embedded over changed text, by mean chunk", series, "mean chunk, characters", "re-embedded / changed"
+    )
+
+
+def marks(found: Figures) -> Iterator[Mark]:
+    """Yield what is asked of the app."""
+    pipelines = found["pipelines"]
+    ours, peer = pipelines[found["compared"]], pipelines[LANGCHAIN.name]
+    ratio = ours["reembedded_over_changed"]
+    apart = abs(ours["mean_chunk_characters"] / peer["mean_chunk_characters"] - 1)
+    yield at_most("mean chunks apart from LangChain's", apart, WITHIN)
+    theirs = peer["reembedded_over_changed"]
+    yield Mark("re-embedded / changed", ratio, f"below LangChain's {theirs:.3f}", ratio < theirs)
+    yield Mark("re-embedded / changed again", ratio, f"below {MARK['ratio']}, measured earlier", ratio < MARK["ratio"])
+    for who, row in pipelines.items():
+        if "chunk_target_tokens" in row:
+            yield at_most(f"{who}: embedded for renames and restores", row["embedded_for_renames_and_restores"], 0)
+            seen = row["documents_absent"] + row["documents_in_two_versions"]
+            yield at_most(f"{who}: absent or in two versions", seen, 0)
 
 
 def main() -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="bench.history", description="what real edits cost")
-    parser.add_argument("--quick", action="store_true", help="20 change sets in place of 120")
-    parser.add_argument("--targets", type=int, nargs="+", default=list(CURVE), help="CHUNK_TARGET_TOKENS to measure")
+    """Run the benchmark; returns the exit code: 1 when a mark is missed."""
+    parser = argparse.ArgumentParser(prog="bench.history", description="what real edits cost, beside two libraries")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_SETS} change sets in place of 120")
     options = parser.parse_args()
     if not HISTORY.is_file():
         print(f"bench.history: {HISTORY} is missing; it is part of the project's shared data", file=sys.stderr)
         return 2
-    costs = replay(HISTORY, options.targets, 20 if options.quick else None)
-    curve = [cost.figures(target) for target, cost in costs.items()]
-    names = (
-        "reembedded_over_changed",
-        "mean_chunk_characters",
-        "sent_over_changed",
-        "mean_sent_characters",
-        "embedded_tokens",
-        "reused_tokens",
-    )
-    table(
-        "Cost of an edit (counted from texts; no service is called, peers are not run)",
-        (
-            "TARGET_TOKENS",
-            "re-embedded/changed",
-            "mean chunk",
-            "sent/changed",
-            "mean sent",
-            "embedded",
-            "reused tokens",
-        ),
-        [(str(row["chunk_target_tokens"]), *(row[name] for name in names)) for row in curve],
-    )
-    print(f"\nThe mark, measured earlier: {MARK['pipeline']}: {MARK['ratio']} at {MARK['characters']} characters.")
-    write("history", {"quick": options.quick, "mark_measured_earlier": MARK, "curve": curve}, ("quicktok-v1",))
-    return 0
+    history = list(edits(QUICK_SETS if options.quick else None))
+    note("the curve over chunk sizes")
+    curve = chunk_cost.curve(history, CURVE)
+    with tempfile.TemporaryDirectory(prefix="warmlake-history-") as folder:
+        measured = asyncio.run(measure(Path(folder), history, curve))
+    ours = measured["pipelines"][measured["compared"]]
+    figures = {
+        "quick": options.quick,
+        "reembedded_over_changed": ours["reembedded_over_changed"],
+        "mean_chunk_characters": ours["mean_chunk_characters"],
+        "mark_measured_earlier": MARK,
+        "peer_sizes": PEER_SIZES,
+        "peers": {peer.name: peer.pins() for peer in (LANGCHAIN, LLAMAINDEX)},
+        "curve": curve,
+        **measured,
+    }
+    packages = ("quicktok-v1", "openai", "azure-search-documents")
+    return finish("history", figures, tables(figures), packages, marks(figures))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,11 @@ class Child:
         self._last: list[str] = []
         self._watch: asyncio.Task[None] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now, or ran last; None before the first start."""
+        return self._process.pid if self._process else None
+
     async def start(self, root: Path) -> None:
         """Start the child and wait until it is ready. Raises StartFailed."""
         await self._spawn(root)
@@ -66,6 +71,10 @@ class Child:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+    def give_up(self) -> None:
+        """Let the child stay dead when it ends, however it does."""
+        self._stopping = True
 
     async def _spawn(self, root: Path) -> None:
         self._ready.clear()

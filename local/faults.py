@@ -6,6 +6,9 @@ A service started with `--faults` has the path `/-/faults`; started without, it 
     GET /-/faults    -> {"rules": [{"id": 1, ..., "matched": 3, "fired": 2}]}
     DELETE /-/faults -> 204, and no request meets a fault any more
 
+With `follow`, and while there are rules, every request is logged as it arrives, with a digest of its body: whether a
+client has waited as long as a refusal told it to can be read there.
+
 In a service:
 
     app = web.Application(...)
@@ -15,6 +18,7 @@ In a service:
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -71,11 +75,13 @@ class Faults:
     """The rules of one service. All of it runs in the service's event loop.
 
     `error` makes the service's own error response for a status; `extra` names the keys its rules may have in `extra`,
-    with the type of each. The first rule that fires decides: a request meets one fault at most.
+    with the type of each. The first rule that fires decides: a request meets one fault at most. `follow` is for
+    services that read whole bodies.
     """
 
-    def __init__(self, error: ErrorShape, extra: Mapping[str, type] | None = None) -> None:
+    def __init__(self, error: ErrorShape, extra: Mapping[str, type] | None = None, follow: bool = False) -> None:
         self._error = error
+        self._follow = follow
         self._extra = extra or {}
         self._entries: list[_Entry] = []
         self._last_id = 0
@@ -96,11 +102,18 @@ class Faults:
         if request.path == PATH:
             return await self._administer(request)
         path = f"{request.path}?{request.query_string}" if request.query_string else request.path
+        digest = "-"
+        if self._follow and self._entries:
+            digest = hashlib.sha256(await request.read()).hexdigest()[:12]
+            logger.info("arrived body=%s %s %s", digest, request.method, path)
         entry = next((entry for entry in self._entries if entry.fires(request.method, path)), None)
         if entry is None:
             return await handler(request)
-        logger.info("fault id=%d fired=%d %s %s", entry.id, entry.fired, request.method, path)
-        return await self._meet(entry.rule, request, handler)
+        logger.info("fault id=%d fired=%d body=%s %s %s", entry.id, entry.fired, digest, request.method, path)
+        response = await self._meet(entry.rule, request, handler)
+        if wait := response.headers.get("Retry-After"):
+            logger.info("refused body=%s retry_after=%s", digest, wait)
+        return response
 
     async def _meet(self, rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:
         if rule.delay_ms:

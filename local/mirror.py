@@ -1,8 +1,9 @@
 """Keep the lake's container true to a folder: what a person edits, adds or deletes there reaches the lake within a
 second.
 
-Dot-folders and dot-files are not documents. Earlier versions of a document may lie in `.versions/<its path>/<1, 2,
-...>.<ext>`; they are uploaded, in order, before it is uploaded for the first time.
+Dot-folders and dot-files are not documents; of them only the rules of who may see what are mirrored. Earlier versions
+of a document may lie in `.versions/<its path>/<1, 2, ...>.<ext>`; they are uploaded, in order, before it is uploaded
+for the first time.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import ContainerClient
 
+from shared.access import RULES
 from shared.lake.model import is_document
 
 VERSIONS = ".versions"
@@ -45,7 +47,7 @@ class Mirror:
     @property
     def documents(self) -> int:
         """Number of documents in the lake that came from the folder."""
-        return len(self._known)
+        return sum(is_document(path) for path in self._known)
 
     async def sync(self) -> Changes:
         """Bring the container up to date with the folder."""
@@ -71,7 +73,7 @@ class Mirror:
     def _files(self) -> Iterator[tuple[str, Path]]:
         for file in sorted(self._folder.rglob("*")):
             path = file.relative_to(self._folder).as_posix()
-            if is_document(path) and file.is_file():
+            if (is_document(path) or path == RULES) and file.is_file():
                 yield path, file
 
     async def _upload(self, path: str, file: Path) -> bool:

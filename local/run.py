@@ -7,6 +7,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 import json
 import re
@@ -26,7 +27,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from local.children import Child, StartFailed
 from local.mirror import Changes, Mirror
 from local.region import DOCUMENTS, EMBEDDINGS, ROOT, STATE, ModelChoice, Region, new_region
-from shared.recovery.probes import PROBES
+from shared.lake.model import PROBES
 
 FOLLOW_SECONDS = 1.0
 POLL_SECONDS = 0.3
@@ -49,6 +50,7 @@ class Options:
     data: Path
     model: ModelChoice
     verbose: bool
+    faults: bool = False
 
 
 class Console:
@@ -91,6 +93,7 @@ def run(options: Options) -> int:
         _check(options)
         console = Console(folder / "run.log", options.verbose)
         region = new_region("local", folder, options.port, options.model, json.dumps(_questions(options.lake)))
+        region = dataclasses.replace(region, faults=options.faults)
         with contextlib.closing(console):
             asyncio.run(_run(region, options, console))
     except (CannotRun, StartFailed, TimeoutError, AzureError) as fault:
@@ -240,6 +243,8 @@ async def _welcome(region: Region, http: aiohttp.ClientSession, console: Console
     for question in questions:
         console.say(f'  try: "{question}"')
     console.say(f"the lake, for Azure's own tools: {region.lake_connection}")
+    for name, address in region.fault_addresses().items():
+        console.say(f"{name} takes rules for failing on purpose at {address}")
     console.say("edit the folder and the answers follow; Ctrl-C stops everything")
 
 

@@ -15,6 +15,7 @@ from local.processes import die_with_parent
 
 STOP_SECONDS = 2.0  # open connections get this long when the service stops
 BACKLOG = 1024
+READ_BYTES = 1 << 20  # of a request's body that wait to be taken: a batch of 16 MB then comes without many a pause
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:
@@ -61,7 +62,13 @@ async def _serve(make: Callable[[], Awaitable[web.Application]], port: int) -> N
     # Taken before the work of starting up: who picked a port that is in use learns it at once.
     with _listen(port) as listening:
         # handler_cancellation: a client that goes away cancels the work done for it
-        runner = web.AppRunner(await make(), access_log=None, handler_cancellation=True, shutdown_timeout=STOP_SECONDS)
+        runner = web.AppRunner(
+            await make(),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=STOP_SECONDS,
+            read_bufsize=READ_BYTES,
+        )
         try:
             await runner.setup()
             await web.SockSite(runner, listening, backlog=BACKLOG).start()

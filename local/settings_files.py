@@ -1,4 +1,4 @@
-"""`python -m local.settings_files`: bring docs/settings.md and the sample up to date with the table of settings."""
+"""`python -m local.settings_files`: bring docs/settings.md, the sample and infra/ up to date with the settings."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from shared.settings import SETTINGS
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "settings.md"
 SAMPLE = ROOT / "local.settings.sample.json"
+DEFAULTS = ROOT / "infra" / "settings-defaults.json"
 HEAD = "| name | default | meaning |\n|---|---|---|\n"
 
 
@@ -30,13 +31,19 @@ def sample(values: dict[str, str]) -> dict[str, str]:
     return {**kept, **required, **others}
 
 
+def defaults() -> dict[str, str]:
+    """Return the settings that have a default; empty ones (keys, identities) are left to the infrastructure."""
+    return {row.name: row.default for row in SETTINGS if row.default}
+
+
 def main() -> int:
-    """Write both files; returns the exit code."""
+    """Write the files; returns the exit code."""
     text = DOCUMENT.read_text(encoding="utf-8")
     DOCUMENT.write_text(re.sub(re.escape(HEAD) + r"(?:\|.*\n)+", lambda _: HEAD + table(), text), encoding="utf-8")
     whole = json.loads(SAMPLE.read_text(encoding="utf-8"))
     whole["Values"] = sample(whole["Values"])
     SAMPLE.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    DEFAULTS.write_text(json.dumps(defaults(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0
 
 

@@ -31,6 +31,13 @@ echo "setup: installing packages"
 "$venv/bin/pip" install -q --disable-pip-version-check -r requirements-local.txt >"$log" 2>&1 &&
   "$venv/bin/pip" install -q --disable-pip-version-check --no-deps -r requirements-nodeps.txt >>"$log" 2>&1 ||
   fail "pip could not install the packages: $(grep -m1 ERROR "$log" || echo "see $log")"
+echo "setup: installing the tools for infra/"
+tools=.tools/infra
+cmp -s requirements-infra.txt "$tools/.installed" || {
+  "$venv/bin/python" -m venv "$tools" >>"$log" 2>&1 &&
+    "$tools/bin/pip" install -q --disable-pip-version-check -r requirements-infra.txt >>"$log" 2>&1 &&
+    cp requirements-infra.txt "$tools/.installed"
+} || fail "pip could not install requirements-infra.txt: $(grep -m1 ERROR "$log" || echo "see $log")"
 echo "setup: installing Azurite"
 "$venv/bin/python" -m local.node install || fail "Azurite could not be installed"
 touch "$venv/.installed"

@@ -58,6 +58,15 @@ async def probe(plan: Payload) -> list[dict[str, str]]:
     return await steps.probe(services(), plan_from(plan))
 
 
+@bp.activity_trigger(input_name="plan", activity=names.JOIN_LIVE)
+async def join_live(plan: Payload) -> dict[str, Any]:
+    """Let the generation take up every change, and converge what changed since the last listing."""
+    try:
+        return asdict(await steps.join_live(services(), plan_from(plan)))
+    except Refused as refusal:
+        return {"refused": str(refusal)}
+
+
 @bp.activity_trigger(input_name="plan", activity=names.SWAP_ALIAS)
 async def swap_alias(plan: Payload) -> dict[str, Any]:
     """Let the generation answer, unless the rebuild was cancelled meanwhile."""
@@ -70,7 +79,7 @@ async def swap_alias(plan: Payload) -> dict[str, Any]:
 
 @bp.activity_trigger(input_name="plan", activity=names.FOLLOW_LIVE)
 async def follow_live(plan: Payload) -> dict[str, Any]:
-    """Converge what changed between the last listing and the swap."""
+    """Converge what may have been left behind in the moment of the swap."""
     return asdict(await steps.follow_live(services(), plan_from(plan)))
 
 

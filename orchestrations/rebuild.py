@@ -5,8 +5,11 @@
 3. Index: converge every page, a bounded window of sub-orchestrations at a time.
 4. Catch up: list again and converge the pages that changed, until a round finds none.
 5. Verify every page against the lake, and the probe questions. A fault stops here: the alias does not move.
-6. Swap the alias; then converge what changed in the moment of the swap.
+6. Let events write to the generation too, and converge what changed since the last listing; swap the alias; look again.
 7. Retire old generations; write the report.
+
+A rebuild that lost its orchestration is started again with its own id (`control.resume_interrupted`): what is right in
+the generation is skipped, and one that was cut off after its swap goes on there.
 
 Activities are idempotent, so a replay or a second try does no harm. The history holds references and counts, never
 content; after PAGES_AN_EXECUTION pages the orchestration continues as new with what it knows, so that its history stays
@@ -43,16 +46,21 @@ bp = df.Blueprint()
 @bp.orchestration_trigger(context_name="context", orchestration=names.REBUILD)
 def rebuild(context: task.OrchestrationContext, start: dict[str, Any]) -> Steps:
     """Run a rebuild. `start` has the request, the rebuild's id and settings, and the progress of executions before."""
-    run = _Rebuild(context, start)
+    return (yield from run(context, start))
+
+
+def run(context: task.OrchestrationContext, start: dict[str, Any]) -> Steps:
+    """Do what the orchestrator does; returns the report, or None when it continues as new."""
+    execution = _Rebuild(context, start)
     try:
-        report = yield from run.steps()
+        report = yield from execution.steps()
     except task.TaskFailedError as failure:
-        report = run.progress.report("failed", context.current_utc_datetime, failure.details.message)
+        report = execution.progress.report("failed", context.current_utc_datetime, failure.details.message)
     if report is None:
-        return None  # continued as new
+        return None
     yield context.call_activity(names.WRITE_REPORT, input=report, retry_policy=RETRY)
-    run.progress.phase = report["status"]
-    run.show()
+    execution.progress.phase = report["status"]
+    execution.show()
     return report
 
 
@@ -94,6 +102,8 @@ class _Rebuild:
             progress.plan = planned["plan"]
             if progress.request["dry_run"]:
                 return self._report("planned")
+            if self._plan["swapped"]:
+                return (yield from self._swap())
             yield self._call(names.CREATE_GENERATION, self._plan)
             self._enter("indexing", self._plan["pages"])
         if progress.phase == "indexing":
@@ -116,6 +126,7 @@ class _Rebuild:
             if not (yield from self._pages(names.INDEX_PAGE, progress.round)):
                 return None
             if progress.pages == 0 or progress.round == CATCH_UP_ROUNDS:
+                progress.forget_failures()
                 self._enter("verifying", self._plan["pages"])
         return (yield from self._verify_and_swap())
 
@@ -131,11 +142,21 @@ class _Rebuild:
                 f"{wrong} documents differ from the lake and {unanswered} probe questions do not find their document; "
                 'POST /api/recovery/rebuild with {"resume": true} mends and verifies again',
             )
-        self._enter("swapping", 0)
-        swapped = yield self._call(names.SWAP_ALIAS, self._plan)
-        if "refused" in swapped:
-            return self._report("cancelled", swapped["refused"])
-        progress.add((yield self._call(names.FOLLOW_LIVE, self._plan)))
+        return (yield from self._swap())
+
+    def _swap(self) -> Steps:
+        progress = self.progress
+        for phase, step in (
+            ("joining", names.JOIN_LIVE),
+            ("swapping", names.SWAP_ALIAS),
+            ("following", names.FOLLOW_LIVE),
+        ):
+            self._enter(phase, 0)
+            done = yield self._call(step, self._plan)
+            if "refused" in done:
+                return self._report("cancelled", done["refused"])
+            if done:
+                progress.add_later(done)
         self._enter("retiring", 0)
         yield self._call(names.RETIRE_GENERATIONS, None)
         return self._report("completed")
@@ -157,7 +178,7 @@ class _Rebuild:
             done = yield task.when_any(running)
             running.remove(done)
             progress.pages_done += 1
-            self._take(activity, done.get_result())
+            self._take(activity, round_, done.get_result())
             self.show()
         if progress.next_page < progress.pages:
             progress.stop_clock(self._context.current_utc_datetime)
@@ -175,12 +196,16 @@ class _Rebuild:
         child = f"{names.REBUILD_INSTANCE}-{self.progress.id}/{step}/{number}"
         return self._context.call_sub_orchestrator(names.REBUILD_PAGE, input=page, instance_id=child)
 
-    def _take(self, activity: str, result: dict[str, Any]) -> None:
-        if activity == names.INDEX_PAGE:
-            self.progress.add(result)
+    def _take(self, activity: str, round_: int | None, result: dict[str, Any]) -> None:
+        progress = self.progress
+        if activity == names.VERIFY_PAGE:
+            progress.add_failures(result["failures"])
+            before, found = progress.verification, result["summary"]
+            progress.verification = add_summaries(before, found) if before else found
+        elif round_ is None:
+            progress.add(result)
         else:
-            before = self.progress.verification
-            self.progress.verification = add_summaries(before, result) if before else result
+            progress.add_later(result)
 
     def _enter(self, phase: str, pages: int) -> None:
         self.progress.enter(phase, self._context.current_utc_datetime)

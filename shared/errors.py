@@ -9,15 +9,21 @@
     ├── NotFound                404  no such document, version or rebuild
     ├── MethodNotAllowed        405  the route exists, but not for this method
     ├── Conflict                409  the same work is already running
+    ├── CallerGone              499  nobody waits for the answer any more; its work was stopped
+    ├── TooManyRequests         429  the caller asks too much; carries the seconds to wait
     ├── Refused                 422  understood, but a guard stopped it; `force` may be the way out
     ├── NotReady                503  the index or a dependency is not there yet
     ├── Throttled               503  a dependency asked us to wait; carries the seconds
     └── UnreadableDocument      a document that cannot become text; it is quarantined, never retried blindly
 
-Infrastructure faults (azure-core, openai) are not wrapped: a trigger that sees one fails, and is tried again.
+Infrastructure faults (azure-core, openai) are not wrapped: a trigger that sees one fails, and is tried again. To who
+asks over HTTP a service that does not answer is 503, like any other dependency that is not there.
 """
 
 import math
+from typing import Any
+
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
 NOT_READY_RETRY_AFTER = 10  # seconds; the health check looks again that often
 
@@ -88,6 +94,13 @@ class Conflict(WarmlakeError):
     title = "Conflict"
 
 
+class CallerGone(WarmlakeError):
+    """The caller went away; what was done for them was stopped. Nobody reads this answer, but the log does."""
+
+    status = 499
+    title = "Caller gone"
+
+
 class Refused(WarmlakeError):
     """A guard stopped the act, with the numbers that made it do so."""
 
@@ -113,11 +126,18 @@ class Throttled(WarmlakeError):
         self.retry_after = retry_after
 
 
+class TooManyRequests(Throttled):
+    """The caller asks more than one caller may. `retry_after` is in seconds."""
+
+    status = 429
+    title = "Too many requests"
+
+
 class UnreadableDocument(WarmlakeError):
     """A document that cannot become text.
 
     `reason` is one of the fixed words an operator can filter by: encrypted, corrupt, image_only, empty, too_large,
-    unknown_type. The message says what was seen.
+    too_many_pages, timeout, memory, unknown_type, refused (by the search service). The message says what was seen.
     """
 
     status = 422
@@ -128,20 +148,23 @@ class UnreadableDocument(WarmlakeError):
         self.reason = reason
 
 
-def problem(error: BaseException) -> tuple[int, dict[str, str], dict[str, object]]:
-    """Return status, headers and body of an error as problem+json (RFC 9457).
+def problem(error: BaseException) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Return status, headers and body of an error as problem+json (RFC 9457), with code and message once more in the
+    member `error`, where clients of the AI Chat Protocol look for them.
 
     Only errors raised on purpose show their message: what an unexpected one says may not be for the caller's eyes.
     """
     headers = {"Content-Type": "application/problem+json"}
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
+        error = NotReady("a service that this app depends on does not answer; the log has which")
     if not isinstance(error, WarmlakeError):
-        detail = "an unexpected error occurred; the log has it"
-        return 500, headers, {"type": "about:blank", "title": "Internal error", "status": 500, "detail": detail}
+        error = WarmlakeError("an unexpected error occurred; the log has it")
     if isinstance(error, Throttled):
         headers["Retry-After"] = str(math.ceil(error.retry_after))
     elif isinstance(error, NotReady):
         headers["Retry-After"] = str(NOT_READY_RETRY_AFTER)
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
-    body = {"type": "about:blank", "title": error.title, "status": error.status, "detail": str(error)}
+    told = {"code": error.title.lower().replace(" ", "_"), "message": str(error)}
+    body = {"type": "about:blank", "title": error.title, "status": error.status, "detail": str(error), "error": told}
     return error.status, headers, body

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.clients import Services
 from shared.errors import NotReady
@@ -14,9 +14,13 @@ CHECK_SECONDS = 4.0  # a check that hangs is a failed check; below Traffic Manag
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The outcome of all checks: name -> "" when it passed, else what is wrong."""
+    """The outcome of all checks: name -> "" when it passed, else what is wrong.
+
+    `warnings` has, in the same form, what does not keep the region from answering and yet wants a person.
+    """
 
     checks: dict[str, str]
+    warnings: dict[str, str] = field(default_factory=dict)
 
     @property
     def healthy(self) -> bool:
@@ -48,8 +52,8 @@ class HealthCheck:
             "index": self._index,
             "model": self._model,
         }
-        faults = await asyncio.gather(*(_fault(check) for check in checks.values()))
-        return Health(dict(zip(checks, faults, strict=True)))
+        *faults, pipeline = await asyncio.gather(*(_fault(check) for check in checks.values()), _fault(self._pipeline))
+        return Health(dict(zip(checks, faults, strict=True)), {"pipeline": pipeline})
 
     async def _switch(self) -> None:
         if not self._services.settings.serving:
@@ -60,6 +64,10 @@ class HealthCheck:
         results = await self._services.search_client(generation).search(search_text="probe", top=1, select=["id"])
         async for _ in results:
             break
+
+    async def _pipeline(self) -> None:
+        if needed := await self._services.built.rebuild_needed():
+            raise NotReady(needed)
 
     async def _model(self) -> None:
         await self._services.model.with_options(max_retries=0).models.list()

@@ -18,16 +18,26 @@ HEADER = "x-ms-client-principal"
 OPERATOR_ROLE = "Warmlake.Operator"
 ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
 GROUP_CLAIMS = frozenset({"groups", "http://schemas.microsoft.com/claims/groups"})
+ID_CLAIMS = (  # what says who it is and never changes, unlike a name, which some may choose: the object id first
+    "http://schemas.microsoft.com/identity/claims/objectidentifier",
+    "oid",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier",
+    "sub",
+)
 NAME_CLAIMS = ("preferred_username", "name", "appid", "azp")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller. Nobody in particular: no name, no groups, no roles."""
+    """A caller. Nobody in particular: no name, no groups, no roles, no id.
+
+    `name` is for people to read; `id` tells callers apart.
+    """
 
     name: str = ""
     groups: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
+    id: str = ""
 
 
 def caller(headers: Mapping[str, str], trusted: bool) -> Caller:
@@ -45,10 +55,12 @@ def caller(headers: Mapping[str, str], trusted: bool) -> Caller:
     except (binascii.Error, ValueError, TypeError, KeyError, AttributeError) as fault:
         raise Unauthorized(f"the header {HEADER} cannot be read; sign in again") from fault
     names = dict(reversed(claims))
+    name = next((names[claim] for claim in NAME_CLAIMS if claim in names), "unnamed")
     return Caller(
-        name=next((names[claim] for claim in NAME_CLAIMS if claim in names), "unnamed"),
-        groups=frozenset(value for kind, value in claims if kind in GROUP_CLAIMS),
+        name=name,
+        groups=frozenset(value for kind, value in claims if kind in GROUP_CLAIMS and value.strip()),
         roles=frozenset(value for kind, value in claims if kind in ROLE_CLAIMS or kind == extra_roles),
+        id=next((names[claim] for claim in ID_CLAIMS if names.get(claim)), name),
     )
 
 

@@ -50,6 +50,10 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _optional_url(value: str) -> str:
+    return _url(value) if value.strip() else ""
+
+
 def _count(value: str) -> int:
     number = int(value) if value.strip().isdecimal() else 0
     if number < 1:
@@ -87,6 +91,13 @@ def _share(value: str) -> float:
     if not 0.0 <= number <= 1.0:
         raise ValueError("is not a number from 0 to 1")
     return number
+
+
+def _hosts(value: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in value.split(",") if host.strip())
+    if any("/" in host or ":" in host for host in hosts):
+        raise ValueError("is not a list of host names such as intranet.example.com, www.example.com")
+    return hosts
 
 
 def _switch(value: str) -> bool:
@@ -128,17 +139,44 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("CHUNK_TARGET_TOKENS", _count, "150", "Tokens a chunk aims at."),
     Setting("CHUNK_MAX_TOKENS", _count, "400", "Tokens a chunk never exceeds."),
     Setting("DOCUMENT_MAX_BYTES", _count, "104857600", "Larger documents are quarantined as too_large."),
+    Setting("DOCUMENT_MAX_PAGES", _count, "5000", "Longer documents are quarantined as too_many_pages."),
+    Setting("DOCUMENT_TIMEOUT_SECONDS", _count, "120", "Documents that take longer are quarantined as timeout."),
+    Setting("DOCUMENT_MEMORY_MB", _count, "512", "Documents that take more memory are quarantined as memory."),
+    Setting("EXTRACTION_PROCESSES", _count, "2", "Processes that read documents, each within DOCUMENT_MEMORY_MB."),
+    Setting(
+        "DOCUMENT_INTELLIGENCE_ENDPOINT", _optional_url, "", "Reads scans and images, where it is set; they cost money."
+    ),
+    Setting("DOCUMENT_INTELLIGENCE_KEY", _optional, "", "Key of that service; empty: the app's identity."),
+    Setting("EMBEDDING_GRACE_HOURS", _count, "720", "Stored embeddings that nothing needs are removed after this."),
+    Setting("COLLECT_SCHEDULE", _text, "0 0 3 * * *", "When such embeddings are looked for (NCRONTAB)."),
+    Setting("SEARCH_SEMANTIC", _switch, "false", "True where the service has its semantic ranker on: it is used."),
     Setting("CHAT_PASSAGES", _count, "6", "Most passages that one answer is given."),
     Setting("CHAT_CONTEXT_TOKENS", _count, "2400", "Most tokens of passages that one answer is given."),
+    Setting("CHAT_NEIGHBOURS", _amount, "1", "Chunks beside a passage, on each side, that join it within the budget."),
+    Setting("CHAT_MIN_COSINE", _share, "0.25", "Nearness from which passages are about the question."),
+    Setting("CHAT_MIN_COVERAGE", _share, "0.9", "Share of its words in one passage that is enough too."),
+    Setting("CHAT_ANSWER_TOKENS", _count, "800", "Most tokens of an answer; it ends there."),
+    Setting("CHAT_MODEL_CITES", _switch, "true", "False for small models: answers get their numbers afterwards."),
+    Setting("CHAT_HISTORY_TOKENS", _count, "1500", "Most tokens of earlier turns that a follow-up is understood from."),
+    Setting("CHAT_LINK_HOSTS", _hosts, "", "Hosts, by commas, that answers may link to; empty: none."),
+    Setting("CHAT_REQUESTS_PER_MINUTE", _amount, "60", "Questions of one caller a minute; 0: no limit."),
+    Setting("CHAT_TOKENS_PER_MINUTE", _amount, "0", "Model tokens of one caller a minute; 0: no limit."),
+    Setting("CHAT_CONCURRENCY", _count, "64", "Answers under way at once in one process; more are told to come back."),
+    Setting("DOCUMENT_REQUESTS_PER_MINUTE", _amount, "300", "Times one caller opens documents a minute; 0: no limit."),
     Setting("CHAT_MESSAGE_MAX_CHARACTERS", _count, "8000", "Longest message accepted."),
     Setting("CHAT_MAX_MESSAGES", _count, "40", "Most messages of history accepted."),
-    Setting("CHAT_TIMEOUT_SECONDS", _count, "60", "Longest wait for the model's answer."),
+    Setting("CHAT_TIMEOUT_SECONDS", _count, "60", "Time for one answer, waits for the model's quota included."),
     Setting("SUGGESTED_QUESTIONS", _questions, "[]", "Questions the empty chat page offers, as a JSON list."),
     Setting("REBUILD_PAGE_DOCUMENTS", _count, "50", "Documents in one page of a rebuild."),
     Setting("REBUILD_PAGE_CHUNKS", _count, "1000", "Chunks in one page of a rebuild, about."),
-    Setting("REBUILD_WINDOW", _count, "4", "Pages of a rebuild under way at once."),
-    Setting("CONVERGE_CONCURRENCY", _count, "4", "Documents of one page converged at once."),
+    Setting(
+        "REBUILD_WINDOW", _count, "8", "Pages of a rebuild under way at once; some are read while others are written."
+    ),
+    Setting("CONVERGE_CONCURRENCY", _count, "8", "Documents read at once by a rebuild or the reconciler."),
     Setting("RECONCILE_SCHEDULE", _text, "0 */15 * * * *", "When the lake is compared with the index (NCRONTAB)."),
+    Setting(
+        "RESUME_SCHEDULE", _text, "0 * * * * *", "When it is seen to that an interrupted rebuild goes on (NCRONTAB)."
+    ),
     Setting("REBUILD_MIN_SHARE", _share, "0.5", "A listing below this share of the live index stops a rebuild."),
     Setting(
         "REBUILD_MAX_FAILED_SHARE",
@@ -146,7 +184,7 @@ SETTINGS: tuple[Setting, ...] = (
         "0.01",
         "More unreadable documents than this share stop a rebuild for a person.",
     ),
-    Setting("INDEX_WRITE_CONCURRENCY", _count, "4", "Batches under way at once to one index in one process."),
+    Setting("INDEX_WRITE_CONCURRENCY", _count, "3", "Batches under way at once to one index in one process."),
     Setting("GENERATIONS_KEPT", _count, "2", "Generations kept after a swap, the live one included."),
     Setting(
         "LAKE_READ_ONLY", _switch, "false", "True before account failover: nothing is written to the lake account."
@@ -194,8 +232,28 @@ class Settings:
     chunk_target_tokens: int
     chunk_max_tokens: int
     document_max_bytes: int
+    document_max_pages: int
+    document_timeout_seconds: int
+    document_memory_mb: int
+    extraction_processes: int
+    document_intelligence_endpoint: str
+    document_intelligence_key: str
+    embedding_grace_hours: int
+    collect_schedule: str
+    search_semantic: bool
     chat_passages: int
     chat_context_tokens: int
+    chat_neighbours: int
+    chat_min_cosine: float
+    chat_min_coverage: float
+    chat_answer_tokens: int
+    chat_model_cites: bool
+    chat_history_tokens: int
+    chat_link_hosts: tuple[str, ...]
+    chat_requests_per_minute: int
+    chat_tokens_per_minute: int
+    chat_concurrency: int
+    document_requests_per_minute: int
     chat_message_max_characters: int
     chat_max_messages: int
     chat_timeout_seconds: int
@@ -205,6 +263,7 @@ class Settings:
     rebuild_window: int
     converge_concurrency: int
     reconcile_schedule: str
+    resume_schedule: str
     rebuild_min_share: float
     rebuild_max_failed_share: float
     index_write_concurrency: int

@@ -9,7 +9,7 @@ from pathlib import Path
 from shared.errors import MethodNotAllowed, NotFound
 
 WEB = Path(__file__).parent.parent / "web"
-PAGES = {"": "index.html"}
+PAGES = {"": "index.html", "recovery": "recovery.html"}
 
 # The page loads only what this app serves, and no one may frame it.
 SECURITY_HEADERS: Mapping[str, str] = {

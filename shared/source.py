@@ -9,7 +9,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from shared.embeddings.store import EmbeddingStore
 from shared.lake.container import Lake
 from shared.lake.model import LakeDocument
-from shared.lake.replica import Cut, last_sync_time
+from shared.lake.replica import Cut, Newer, last_sync_time
 from shared.sync import Indexer
 
 
@@ -23,7 +23,7 @@ class View:
 
     documents: Callable[[], AsyncIterator[LakeDocument]]
     moment: datetime | None = None
-    newer: list[LakeDocument] = field(default_factory=list)
+    newer: Newer = field(default_factory=Newer)
 
 
 @dataclass(frozen=True, slots=True)

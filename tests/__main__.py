@@ -1,9 +1,9 @@
 """`python -m tests`: run the tests, side by side, and leave out a local service's own suite when nothing it tests has
 changed.
 
-The app's tests and those of a whole region always run. The suites of the local services and of the page depend on few
-files; when those are the same as when the suite last passed here, it is named and left out. `ALL=1` runs everything, as
-does a fresh clone.
+The tests of a whole region always run, and with them every part of the app. A suite of one part depends on few files;
+when those are the same as when the suite last passed here, it is named and left out. `ALL=1` runs everything, as does a
+fresh clone.
 """
 
 import hashlib
@@ -20,15 +20,30 @@ COMMON = (
     *("requirements-nodeps.txt", "local/processes.py", "local/serve.py", "local/azurite.py", "local/node.py"),
     *("local/faults.py", "local/fault_rules.py"),
 )
+APP = ("shared", "orchestrations", "tests/shared/chunks.py", "tests/shared/conftest.py")
+SERVICES = ("local/lake", "local/model_service", "local/search_service", "sample-lake")
+WEB = ("web", "tests/web", "shared/site.py", "shared/feedback.py", "shared/body.py")
 # suite: the folders and files that it depends on, beside COMMON and itself
 SUITES: dict[str, tuple[str, ...]] = {
     "tests/local/functions_host": ("local/functions_host", "tests/apps"),
     "tests/local/lake": ("local/lake",),
     "tests/local/model_service": ("local/model_service", "sample-lake", "shared", "tests/shared"),
     "tests/local/search_service": ("local/search_service",),
-    "tests/web/test_access_and_looks.py": ("web", "tests/web", "shared/site.py"),
-    "tests/web/test_chat_page.py": ("web", "tests/web", "shared/site.py"),
-    "tests/web/test_markdown.py": ("web", "tests/web", "shared/site.py"),
+    "tests/shared/chat": (*APP, *SERVICES),
+    "tests/shared/documents": APP,
+    "tests/shared/embeddings": (*APP, *SERVICES),
+    "tests/shared/lake": (*APP, *SERVICES),
+    "tests/shared/recovery": (*APP, *SERVICES),
+    "tests/soak": (*APP, *SERVICES),
+    "tests/web/test_access_and_looks.py": WEB,
+    "tests/web/test_axe.py": WEB,
+    "tests/web/test_chat_page.py": WEB,
+    "tests/web/test_drill_page.py": ("local/drill", "tests/drill", "tests/web"),
+    "tests/web/test_feedback.py": WEB,
+    "tests/web/test_injection.py": (*APP, *SERVICES, *WEB, "tests/shared/chat"),
+    "tests/web/test_markdown.py": WEB,
+    "tests/web/test_reader.py": WEB,
+    "tests/web/test_tabs.py": WEB,
 }
 WORKERS = str(min(4, 2 * (os.cpu_count() or 1)))  # much of the time is spent waiting for services
 
@@ -41,7 +56,7 @@ def main() -> int:
     for suite in unchanged:
         print(f"{suite}: passed before with the same files; left out (ALL=1 runs it)")
     left_out = [f"--ignore={suite}" for suite in unchanged]
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-n", WORKERS, "--dist", "loadfile"]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-n", WORKERS, "-p", "tests.order"]
     code = subprocess.run([*command, *left_out, "tests"], cwd=ROOT, check=False).returncode
     if code == 0:
         for suite in set(SUITES) - set(unchanged):

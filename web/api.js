@@ -4,14 +4,15 @@ import { fromBody, fromResponse, Problem } from "./problems.js";
 import { readLines } from "./stream.js";
 
 /**
- * Asks the last of `messages` and yields the stream's events: {context}, {delta} ..., the last with `done`. Throws Problem for an
- * error reply, an error in mid-stream and a stream that ends early; throws AbortError once `signal` is aborted.
+ * Asks the last of `messages` and yields the stream's events: {context}, {delta} ..., the last with `done`. `followUps`: further questions
+ * are wanted too. Throws Problem for an error reply, an error in mid-stream and a stream that ends early; throws AbortError once
+ * `signal` is aborted.
  */
-export async function* ask(messages, signal) {
+export async function* ask(messages, followUps, signal) {
   const response = await fetch("/api/chat/stream", {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "application/jsonl" },
-    body: JSON.stringify({ messages, context: {}, sessionState: null }),
+    body: JSON.stringify({ messages, context: { follow_ups: followUps }, sessionState: null }),
     signal,
   });
   if (!response.ok) throw await fromResponse(response);
@@ -38,6 +39,47 @@ export async function suggestions() {
 export async function versions(documentId) {
   const reply = await optional(`/api/documents/${encodeURIComponent(documentId)}/versions`);
   return Array.isArray(reply?.versions) ? reply.versions : [];
+}
+
+/**
+ * Returns parts of the cited version as text, from the place `from` on, at most `count`: {count, parts: [{ordinal, heading, page, text}]}.
+ * Throws Problem, with status 404 when that version is not the indexed one.
+ */
+export async function text(citation, from, count) {
+  const [id, version] = [citation.document_id, citation.version_id].map(encodeURIComponent);
+  const response = await fetch(`/api/documents/${id}/versions/${version}/text?from=${from}&count=${count}`);
+  if (!response.ok) throw await fromResponse(response);
+  return response.json();
+}
+
+/** Has the service keep the rating of `turn`, an answer; a rating of null takes it back. Throws Problem. */
+export async function rate(turn) {
+  const response = await fetch("/api/feedback", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Accept: "application/json" },
+    body: JSON.stringify({
+      id: turn.id,
+      rating: turn.rating,
+      comment: turn.comment ?? "",
+      question: turn.question ?? "",
+      query: turn.query ?? "",
+      answer: turn.content,
+      generation: turn.generation ?? "",
+      model: turn.model ?? "",
+      passages: passages(turn),
+    }),
+  });
+  if (!response.ok) throw await fromResponse(response);
+}
+
+/** Every passage that was found, with its text where the answer cites it. */
+function passages({ found, citations }) {
+  const cited = new Map(citations.map((citation) => [citation.n, citation]));
+  const all = Array.isArray(found) && found.length > 0 ? found : citations;
+  return all.map(({ n, path, version_id, document_id, heading, page }) => {
+    const passage = cited.get(n)?.passage ?? cited.get(n)?.snippet ?? "";
+    return { n, path, version_id, document_id, heading: heading ?? "", page: page ?? null, passage };
+  });
 }
 
 async function optional(address) {

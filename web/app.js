@@ -6,6 +6,7 @@ import { Conversation } from "./conversation.js";
 import { byId, el } from "./dom.js";
 import { History } from "./history.js";
 import { Panel } from "./panel.js";
+import { remembered } from "./preferences.js";
 import { Follower } from "./scroll.js";
 import { StatusWatch } from "./status.js";
 import { Store } from "./store.js";
@@ -15,17 +16,20 @@ let ready = true;
 const store = new Store();
 const follower = new Follower(byId("scroll"), byId("latest"));
 const panel = new Panel(byId("panel"));
+const followUps = remembered(byId("follow-ups"), "warmlake.follow-ups");
 const conversation = new Conversation(byId("turns"), store, {
   open: (citation, opener) => panel.open(citation, opener),
+  next: (question) => ask(question),
+  followUps: () => followUps.checked,
   announce: (text) => { byId("announcer").textContent = text; },
   changed: ({ busy, empty }) => {
     byId("welcome").hidden = !empty;
     composer.set({ busy });
-    follower.follow();
+    follower.follow({ empty });
   },
 });
 const composer = new Composer(ask, () => conversation.stop());
-const history = new History(byId("history"), store, show, forgotten);
+const history = new History(byId("history"), store, show, () => conversation.leaveForgotten());
 const watch = new StatusWatch((state) => {
   ready = state.ready;
   composer.set({ ready });
@@ -51,11 +55,6 @@ function begin() {
   composer.focus();
 }
 
-/** The chat on the page goes when it was forgotten. */
-function forgotten() {
-  if (!store.get(conversation.id)) conversation.clear();
-}
-
 async function suggest() {
   const questions = await suggestions();
   const buttons = questions.map((question) =>
@@ -70,6 +69,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented) return;
   if (panel.isOpen) panel.close();
   else conversation.stop();
+});
+
+store.watch(() => {
+  conversation.leaveForgotten();
+  history.refresh();
 });
 
 const last = store.all()[0];

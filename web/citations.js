@@ -17,6 +17,12 @@ export function chip(citation, open) {
   return button;
 }
 
+/** Returns the node of the marker [?]: the sentence before it is not borne out by any passage. */
+export function doubt() {
+  return el("span", { class: "chip doubt", title: "No passage that was found says this" },
+    el("span", { "aria-hidden": "true" }, "?"), el("span", { class: "unseen" }, " (no source says this)"));
+}
+
 /** Returns the list of an answer's sources, or null when it has none. */
 export function sources(citations, open) {
   if (citations.length === 0) return null;
@@ -32,9 +38,13 @@ function card(citation, open) {
     el("span", { class: "source-text" },
       el("strong", {}, name(citation)),
       detail(citation) && el("span", {}, detail(citation)),
-      el("small", {}, `Version of ${moment(citation.last_modified)}`)));
+      el("small", {}, `Version of ${moment(citation.last_modified)}${unreadable(citation)}`)));
   button.addEventListener("click", () => open(citation, button));
   return button;
+}
+
+function unreadable(citation) {
+  return { "": "", awaiting_rebuild: "; a newer one awaits the rebuild of the index" }[citation.newer_unreadable ?? ""] ?? "; a newer one could not be read";
 }
 
 /** Returns the document's title, or its path where it has none. */
@@ -42,10 +52,18 @@ export function name(citation) {
   return citation.title || citation.path || "Untitled document";
 }
 
-/** Returns the heading without the title it may begin with, and the page: "Hotels, page 2". */
+/** Returns the heading without the title it may begin with, and the pages: "Hotels, page 2". */
 export function detail(citation) {
   const heading = String(citation.heading ?? "").split(/\s+[>›/]\s+/).filter((part) => part && part !== citation.title).join(" › ");
-  return [heading, Number.isInteger(citation.page) ? `page ${citation.page}` : ""].filter(Boolean).join(", ");
+  return [heading, pages(citation)].filter(Boolean).join(", ");
+}
+
+/** Returns "page 2", or "pages 2 to 3" for a passage that runs over several; "" where the document has no pages. */
+export function pages(citation) {
+  const all = (Array.isArray(citation.pages) ? citation.pages : []).concat(citation.page ?? []).filter(Number.isInteger);
+  if (all.length === 0) return "";
+  const [first, last] = [Math.min(...all), Math.max(...all)];
+  return first === last ? `page ${first}` : `pages ${first} to ${last}`;
 }
 
 function place(citation) {

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { fromFault } from "./problems.js";
-import { newId } from "./store.js";
+import { newAnswerId, newId } from "./store.js";
 import { AnswerView, questionNode } from "./turns.js";
 
 const MOST_MESSAGES = 12; // older ones say little about the question, and the service limits how many it takes
@@ -11,26 +11,27 @@ export class Conversation {
   #list;
   #store;
   #open;
+  #next;
+  #followUps;
   #announce;
   #changed;
-  #id = newId();
+  #chat = begun(); // what the store knows of the chat on the page
   #turns = [];
   #running = null; // the AbortController of the answer under way
 
   /**
-   * `list`: the element for the turns. `open(citation, opener)` shows a citation. `announce(text)` tells screen readers.
+   * `list`: the element for the turns. `open(citation, opener)` shows a citation. `next(question)` asks a further question that the service
+   * suggested, which it is asked to do while `followUps()` is true. `announce(text)` tells screen readers.
    * `changed({busy, empty})` is called whenever one of the two may have changed, and after every piece that was shown.
    */
-  constructor(list, store, { open, announce, changed }) {
+  constructor(list, store, { open, next, followUps, announce, changed }) {
     this.#list = list;
     this.#store = store;
     this.#open = open;
+    this.#next = next;
+    this.#followUps = followUps;
     this.#announce = announce;
     this.#changed = changed;
-  }
-
-  get id() {
-    return this.#id;
   }
 
   get busy() {
@@ -39,13 +40,18 @@ export class Conversation {
 
   /** Leaves this chat and begins an empty one. */
   clear() {
-    this.load({ id: newId(), turns: [] });
+    this.load({ ...begun(), turns: [] });
+  }
+
+  /** Leaves this chat if it was forgotten, here or in another tab. */
+  leaveForgotten() {
+    if (this.#isForgotten(this.#chat)) this.clear();
   }
 
   /** Shows `chat`, and goes on with it. */
   load(chat) {
     this.stop();
-    this.#id = chat.id;
+    this.#chat = { id: chat.id, updated: chat.updated };
     this.#turns = answered(chat.turns);
     this.#list.replaceChildren(...this.#turns.map((turn) => this.#restored(turn)));
     this.#report();
@@ -60,9 +66,10 @@ export class Conversation {
   /** Asks `question`. The page stays usable: errors are shown in the answer's place. */
   async ask(question) {
     if (this.busy) return;
+    this.leaveForgotten();
     this.#turns.push({ role: "user", content: question });
     this.#list.append(questionNode(question));
-    this.#store.save(this.#id, this.#turns);
+    this.#keep(this.#chat, this.#turns);
     await this.#answer(question);
   }
 
@@ -76,19 +83,19 @@ export class Conversation {
 
   async #answer(question) {
     const running = new AbortController();
-    const [id, turns] = [this.#id, this.#turns];
-    const view = this.#view();
+    const [chat, turns] = [this.#chat, this.#turns];
     const turn = emptyAnswer(question);
+    const view = this.#view();
     this.#running = running;
     this.#list.append(view.node);
     view.wait();
     this.#announce("Searching the documents");
     this.#report();
-    const spoken = await this.#follow(ask(messages(turns), running.signal), turn, view, running);
+    const spoken = await this.#follow(ask(messages(turns), this.#followUps(), running.signal), turn, view, running);
     if (this.#running === running) this.#running = null;
     view.finish(turn);
     turns.push(turn);
-    if (this.#store.get(id)) this.#store.save(id, turns); // else it was forgotten meanwhile
+    this.#keep(chat, turns);
     if (turns !== this.#turns) return; // another chat is on the page
     this.#announce(ending(turn, view.spoken(spoken, true).text));
     this.#report();
@@ -120,20 +127,37 @@ export class Conversation {
   }
 
   #view() {
-    return new AnswerView(this.#open, () => this.#again());
+    return new AnswerView({
+      open: this.#open, next: this.#next, retry: () => this.#again(), rated: (turn) => this.#store.amend(turn),
+    });
+  }
+
+  /** Stores the chat, unless it was forgotten meanwhile. */
+  #keep(chat, turns) {
+    if (!this.#isForgotten(chat)) Object.assign(chat, this.#store.save(chat, turns));
+  }
+
+  #isForgotten({ id, updated }) {
+    return updated !== null && !this.#store.get(id);
   }
 
   #restored(turn) {
     if (turn.role === "user") return questionNode(turn.content);
     const view = this.#view();
     // How long to wait was said in another hour: trying again is possible at once.
-    view.finish({ ...turn, problem: turn.problem && { ...turn.problem, retryAfter: null } });
+    if (turn.problem) turn.problem.retryAfter = null;
+    view.finish(turn);
     return view.node;
   }
 
   #report() {
     this.#changed({ busy: this.busy, empty: this.#turns.length === 0 });
   }
+}
+
+/** A chat of which nothing is stored yet. */
+function begun() {
+  return { id: newId(), updated: null };
 }
 
 /** Returns `turns` with an answer to the last question: the page may have been closed before one came. */
@@ -143,7 +167,10 @@ function answered(turns) {
 }
 
 function emptyAnswer(question) {
-  return { role: "assistant", content: "", citations: [], query: "", question, model: "", state: "done", problem: null };
+  return {
+    role: "assistant", id: newAnswerId(), question, query: "", content: "", found: [], citations: [], generation: "", model: "",
+    state: "done", problem: null, truncated: false, unsupported: 0, followUps: [], rating: null, comment: "",
+  };
 }
 
 /** Returns the messages to send: what was asked and answered, without the questions whose answer failed. */
@@ -161,9 +188,16 @@ export function messages(turns) {
 function take(event, turn) {
   turn.content += event.delta?.content ?? "";
   const context = event.context ?? {};
-  if (Array.isArray(context.citations)) turn.citations = context.citations;
+  if (Array.isArray(context.citations)) {
+    if (!event.done) turn.found = context.citations.map(({ passage, snippet, ...place }) => place); // the text stays with what is cited
+    turn.citations = context.citations;
+  }
+  if (context.index?.generation) turn.generation = context.index.generation;
   if (context.query) turn.query = context.query;
   if (context.model) turn.model = context.model;
+  if (Array.isArray(context.follow_ups)) turn.followUps = context.follow_ups;
+  if (Array.isArray(context.unsupported)) turn.unsupported = context.unsupported.length;
+  if (context.truncated) turn.truncated = true;
 }
 
 /** The first event cites every passage that was found; an answer that was cut short used only those it names. */

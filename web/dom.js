@@ -32,3 +32,8 @@ export function icon(name) {
 export function byId(id) {
   return document.getElementById(id);
 }
+
+/** Shows `text` in `node`. What stays the same is not set again: a screen reader would announce it again. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}

@@ -1,12 +1,15 @@
 /**
- * Markdown inside one block, as DOM nodes. Only these elements can come out: strong, em, del, code, br, a (to this site only) and
- * whatever `chip` returns for a marker [n]. Everything else, HTML included, comes out as text.
+ * Markdown inside one block, as DOM nodes. Only these elements can come out: strong, em, del, code, br, span, and what the text's `marks`
+ * allow: a link (to this site only), a chip for a marker [n]. Everything else, HTML included, comes out as text.
  */
 
 import { el } from "./dom.js";
 
 const DEEPEST = 8; // nesting beyond this is shown as text, so that hostile input cannot exhaust the stack
 const LONGEST_WORD = 24; // characters; a longer one may part from its chip, so that it fits a narrow screen
+/** What `chip` is asked for where the answer says [?]. */
+export const DOUBT = "?";
+
 const NARROW_SPACE = "\u202f";
 const SPECIAL = /[\\`*_~[!\n]/;
 const WORD = /[\p{L}\p{N}]/u;
@@ -19,9 +22,15 @@ const PAIRS = [
   ["_", "em"],
 ];
 
-/** Returns the nodes of `source`. `chip(n)` returns the node of a known citation, or null. */
-export function inline(source, chip = () => null, depth = 0) {
-  const context = { chip, depth, unclosed: new Set() };
+/** The marks of a document: its numbers cite nothing here, and its links lead nowhere, least of all to this site's own sign-out. */
+const NONE = { chip: () => null, links: false };
+
+/**
+ * Returns the nodes of `source`. `marks` is {chip, links}: `chip(n)` returns the node of a known citation, of a mark of doubt for `DOUBT`,
+ * or null; `links` says whether a link to this site is one.
+ */
+export function inline(source, marks = NONE, depth = 0) {
+  const context = { marks, depth, unclosed: new Set() };
   const nodes = [];
   let plain = "";
   const flush = () => {
@@ -62,7 +71,7 @@ function tie(nodes, word, chip) {
   else nodes.push(el("span", { class: "tied" }, word.replace(/\s+$/, NARROW_SPACE), chip));
 }
 
-/** `context`: {chip, depth, unclosed}; a mark in `unclosed` has no end from here on, so no later one is searched for it again. */
+/** `context`: {marks, depth, unclosed}; a mark in `unclosed` has no end from here on, so no later one is searched for it again. */
 function token(source, at, context) {
   switch (source[at]) {
     case "\\":
@@ -74,7 +83,7 @@ function token(source, at, context) {
     case "!":
       return source[at + 1] === "[" ? image(source, at) : null;
     case "[":
-      return marker(source, at, context.chip) ?? link(source, at, context);
+      return marker(source, at, context.marks) ?? link(source, at, context);
     default:
       return emphasis(source, at, context);
   }
@@ -87,19 +96,19 @@ function code(source, at) {
   return { node: el("code", {}, source.slice(at + fence.length, end).trim()), end: end + fence.length };
 }
 
-function marker(source, at, chip) {
-  const match = /^\[(\d{1,3})\]/.exec(source.slice(at, at + 6));
-  const node = match && chip(Number(match[1]));
+function marker(source, at, { chip }) {
+  const match = /^\[(\d{1,3}|\?)\]/.exec(source.slice(at, at + 6));
+  const node = match && chip(match[1] === DOUBT ? DOUBT : Number(match[1]));
   return node ? { node, marker: true, end: at + match[0].length } : null;
 }
 
-function emphasis(source, at, { chip, depth, unclosed }) {
+function emphasis(source, at, { marks, depth, unclosed }) {
   for (const [mark, tag] of PAIRS) {
     if (!source.startsWith(mark, at)) continue;
     const from = at + mark.length;
     const end = opens(source, mark, from) && !unclosed.has(mark) ? closing(source, mark, from) : null;
     if (end === -1) unclosed.add(mark);
-    if (end > from) return { node: el(tag, {}, ...inline(source.slice(from, end), chip, depth + 1)), end: end + mark.length };
+    if (end > from) return { node: el(tag, {}, ...inline(source.slice(from, end), marks, depth + 1)), end: end + mark.length };
     return { text: mark, end: from };
   }
   return null;
@@ -132,13 +141,13 @@ function bracketed(source, at) {
 }
 
 /** A link leads to this site or is no link: an address that a passage smuggled in is shown, where everyone can read it. */
-function link(source, at, { chip, depth }) {
+function link(source, at, { marks, depth }) {
   const found = bracketed(source, at);
   if (!found) return null;
-  const label = inline(found.label, chip, depth + 1);
+  const label = inline(found.label, marks, depth + 1);
   const href = local(found.address);
-  if (href) return { node: el("a", { href }, ...label), end: found.end };
-  return { node: el("span", { class: "unlinked" }, ...label, ` (${found.address})`), end: found.end };
+  if (href && marks.links) return { node: el("a", { href }, ...label), end: found.end };
+  return { node: el("span", {}, ...label, href ? "" : ` (${found.address})`), end: found.end };
 }
 
 /** An image is never loaded: its description stands in its place. */

@@ -12,22 +12,35 @@ const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
 const QUOTE = /^ {0,3}>\s?/;
 const DIVIDER = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+const TOP_LEVEL = 2; // the heading that an answer or a passage stands below
 const DEEPEST = 6; // lists and quotes nested deeper are shown flat
 
-/** Makes `container` show `source`, and returns how many blocks it has. `chip(n)` returns the node of a citation, or null. */
-export function render(container, source, chip) {
+/** Makes `container` show `source`, and returns how many blocks it has. `marks` are as for `inline`; a document has none. */
+export function render(container, source, marks) {
   const parts = blocks(source);
   const nodes = [...container.children];
+  let above = TOP_LEVEL;
   parts.forEach((part, index) => {
+    const level = headingLevel(part, above);
+    above = level ?? above;
     const before = nodes[index];
-    if (before?.source === part) return;
-    const node = block(part, chip, 0);
-    node.source = part;
+    if (before?.source === part && before.level === level) return;
+    const node = block(part, marks, 0, level);
+    Object.assign(node, { source: part, level });
     if (before) before.replaceWith(node);
     else container.append(node);
   });
   nodes.slice(parts.length).forEach((node) => node.remove());
   return parts.length;
+}
+
+/**
+ * Returns the level of the heading that `part` is, or null when it is none. Levels go down one at a time from the one `above`: who moves
+ * from heading to heading must not think that one is missing.
+ */
+function headingLevel(part, above) {
+  const heading = HEADING.exec(part);
+  return heading && Math.min(6, TOP_LEVEL + heading[1].length, above + 1);
 }
 
 /** Returns the top-level blocks of `source`, each as its own text. */
@@ -86,17 +99,16 @@ function listEnd(lines, at) {
   });
 }
 
-function block(part, chip, depth) {
+function block(part, marks, depth, level = headingLevel(part, 6)) {
   const lines = part.split("\n");
   const first = lines[0];
   if (FENCE.test(first)) return fenced(lines);
-  const heading = HEADING.exec(first);
-  if (heading) return el(`h${Math.min(6, heading[1].length + 2)}`, {}, ...inline(heading[2], chip));
+  if (level) return el(`h${level}`, {}, ...inline(HEADING.exec(first)[2], marks));
   if (RULE.test(first)) return el("hr");
-  if (isTable(lines, 0)) return table(lines, chip);
-  if (QUOTE.test(first) && depth < DEEPEST) return quote(lines, chip, depth);
-  if (ITEM.test(first) && depth < DEEPEST) return list(lines, chip, depth);
-  return el("p", {}, ...inline(joined(lines), chip));
+  if (isTable(lines, 0)) return table(lines, marks);
+  if (QUOTE.test(first) && depth < DEEPEST) return quote(lines, marks, depth);
+  if (ITEM.test(first) && depth < DEEPEST) return list(lines, marks, depth);
+  return el("p", {}, ...inline(joined(lines), marks));
 }
 
 /** Lines of a paragraph flow together; two spaces or a backslash at the end of a line break it. */
@@ -116,12 +128,12 @@ function fenced(lines) {
   return el("pre", { tabindex: "0" }, el("code", {}, lines.slice(1, last).join("\n")));
 }
 
-function quote(lines, chip, depth) {
+function quote(lines, marks, depth) {
   const inner = blocks(lines.map((line) => line.replace(QUOTE, "")).join("\n"));
-  return el("blockquote", {}, ...inner.map((part) => block(part, chip, depth + 1)));
+  return el("blockquote", {}, ...inner.map((part) => block(part, marks, depth + 1)));
 }
 
-function list(lines, chip, depth) {
+function list(lines, marks, depth) {
   const [, indent, mark] = ITEM.exec(lines[0]);
   const ordered = /\d/.test(mark);
   const items = [];
@@ -131,19 +143,19 @@ function list(lines, chip, depth) {
     else items.at(-1).push(line.replace(/^\s{2,4}/, ""));
   }
   const start = ordered && Number.parseInt(mark, 10) !== 1 ? Number.parseInt(mark, 10) : null;
-  return el(ordered ? "ol" : "ul", { start }, ...items.map((item) => listItem(item, chip, depth)));
+  return el(ordered ? "ol" : "ul", { start }, ...items.map((item) => listItem(item, marks, depth)));
 }
 
-function listItem(lines, chip, depth) {
+function listItem(lines, marks, depth) {
   const [first, ...rest] = blocks(lines.join("\n"));
   if (first === undefined) return el("li");
-  const head = block(first, chip, depth + 1);
+  const head = block(first, marks, depth + 1);
   const content = head.tagName === "P" ? [...head.childNodes] : [head];
-  return el("li", {}, ...content, ...rest.map((part) => block(part, chip, depth + 1)));
+  return el("li", {}, ...content, ...rest.map((part) => block(part, marks, depth + 1)));
 }
 
-function table(lines, chip) {
-  const row = (line, tag) => el("tr", {}, ...cells(line).map((cell) => el(tag, {}, ...inline(cell, chip))));
+function table(lines, marks) {
+  const row = (line, tag) => el("tr", {}, ...cells(line).map((cell) => el(tag, {}, ...inline(cell, marks))));
   const body = lines.slice(2).map((line) => row(line, "td"));
   // A wide table scrolls by itself, also by keyboard, and never widens the page.
   return el("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Table" },

@@ -5,7 +5,8 @@ import { address, detail, name } from "./citations.js";
 import { el, icon } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { local } from "./inline.js";
-import { render } from "./markdown.js";
+import { reveal } from "./evidence.js";
+import { reader } from "./reader.js";
 import { ago, moment } from "./times.js";
 
 export class Panel {
@@ -26,20 +27,21 @@ export class Panel {
   /** Opens the panel on `citation`; closing it gives the focus back to `opener`. What else is known of its versions follows. */
   async open(citation, opener) {
     const notice = el("div", { role: "status" });
+    const passage = reader(citation);
     const others = el("div", { class: "versions" });
-    const passage = el("div", { class: "passage prose" });
-    render(passage, String(citation.snippet ?? ""));
     const close = el("button", { type: "button", class: "tool", "aria-label": "Close source" }, icon("close"));
     close.addEventListener("click", () => this.close());
     this.#drawer.open(opener,
-      el("div", { class: "panel-head" }, el("p", {}, `Source ${citation.n}`), close),
-      el("h2", { id: "panel-title", tabindex: "-1" }, name(citation)),
+      el("div", { class: "panel-head" },
+        close, el("div", {}, el("p", {}, `Source ${citation.n}`), el("h2", { id: "panel-title", tabindex: "-1" }, name(citation)))),
       detail(citation) && el("p", { class: "crumb" }, detail(citation)),
       notice,
-      el("div", { role: "group", "aria-label": "Cited passage" }, passage),
+      passage,
       facts(citation),
       openLink(citation),
+      alsoIn(citation),
       others);
+    reveal(passage);
     const known = await versions(citation.document_id);
     notice.append(...newerNotice(citation, known));
     others.append(...versionList(citation, known));
@@ -61,7 +63,17 @@ function facts(citation) {
 
 function openLink(citation) {
   const href = address(citation);
-  return href && tabLink({ class: "primary", href }, icon("open"), "Open this version");
+  return href && el("div", { class: "panel-foot" }, tabLink({ class: "primary", href }, icon("open"), "Open this version"));
+}
+
+/** Other documents that say the same, which were left out for the cited one. */
+function alsoIn(citation) {
+  const others = Array.isArray(citation.also_in) ? citation.also_in : [];
+  if (others.length === 0) return null;
+  return el("div", { class: "versions" }, el("h3", {}, "Said in these documents too"), el("ol", {}, ...others.map((other) => {
+    const href = address(other);
+    return el("li", {}, href ? tabLink({ href }, String(other.path)) : String(other.path));
+  })));
 }
 
 function tabLink(attributes, ...label) {
@@ -72,7 +84,12 @@ function newerNotice(citation, known) {
   const current = known.find((version) => version.is_current);
   if (!current || current.version_id === citation.version_id) return [];
   return [el("p", { class: "newer" }, icon("alert"),
-    `There is a newer version, of ${moment(current.last_modified)}. This answer was taken from the version below.`)];
+    `There is a newer version, of ${moment(current.last_modified)}${unreadable(citation)}. This answer was taken from the version below.`)];
+}
+
+function unreadable(citation) {
+  return { "": "", awaiting_rebuild: ", which awaits the rebuild of the index" }[citation.newer_unreadable ?? ""]
+    ?? `, which could not be read (${citation.newer_unreadable.replaceAll("_", " ")})`;
 }
 
 /** One version alone is the cited one, of which everything is said already. */

@@ -6,6 +6,7 @@ export class Follower {
   #area;
   #button;
   #stuck = true;
+  #used = false;
 
   /** `area` scrolls; `button` brings the reader back to the end. */
   constructor(area, button) {
@@ -22,9 +23,11 @@ export class Follower {
     this.follow();
   }
 
-  /** Call after something was added. */
-  follow() {
-    if (this.#stuck) this.#area.scrollTop = this.#area.scrollHeight;
+  /** Call after something changed. Without a conversation there is no end to follow: the welcome is read from its beginning. */
+  follow({ empty = !this.#used } = {}) {
+    if (empty && this.#used) this.#area.scrollTop = 0;
+    if (!empty && this.#stuck) this.#area.scrollTop = this.#area.scrollHeight;
+    this.#used = !empty;
     this.#show();
   }
 
@@ -34,7 +37,7 @@ export class Follower {
   }
 
   #show() {
-    this.#button.hidden = this.#rest() < NEAR;
+    this.#button.hidden = !this.#used || this.#rest() < NEAR;
   }
 
   #rest() {

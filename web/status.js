@@ -1,10 +1,11 @@
 /** The state of the region and its index: in the header in one word, in the footer in full. */
 
 import { status } from "./api.js";
-import { byId, el } from "./dom.js";
+import { byId, el, setText } from "./dom.js";
 import { ago, moment, span } from "./times.js";
 
 const CALM = 15_000; // milliseconds between two looks at a service that is ready
+const ROOMY = ["Index", "Holds"]; // facts that a narrow screen leaves out
 const EAGER = 2_000; // ... and at one that is not
 
 /** Watches the status while the page is visible. `changed({ready})` is called after every look. */
@@ -39,15 +40,10 @@ function show(found) {
   if (found) byId("facts").replaceChildren(...facts(found));
 }
 
-/** Text that stays the same is not set again: a screen reader would announce it again. */
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
 function summary(found) {
   if (!found) return ["offline", "offline"];
   if (found.ready === false) return ["pending", "indexing"];
-  return ["ready", found.rebuild ? "ready, rebuilding" : "ready"];
+  return ["ready", "ready"]; // also while a rebuild runs, which the footer says
 }
 
 function indexing(found) {
@@ -58,22 +54,24 @@ function indexing(found) {
 function facts(found) {
   const size = [plural(found.documents, "document"), plural(found.chunks, "passage")].filter(Boolean).join(", ");
   const newest = found.newest?.last_modified;
+  const change = found.last_change;
   const rows = [
     ["Region", found.region],
     ["Index", found.generation],
     ["Holds", size],
     ["Newest version", newest && ago(newest), newest && `${found.newest.path ?? ""}, ${moment(newest)}`],
-    ["Freshness", lag(found.index_lag_seconds)],
+    ["Last change", indexed(found.index_lag_seconds, change?.at), change && `${change.path ?? ""}, ${moment(change.at)}`],
     ["Rebuild", found.rebuild && (found.rebuild.phase ?? "running")],
     ["Model", model(found.model)],
   ];
   return rows.filter(([, value]) => value).map(([label, value, hover]) =>
-    el("div", { title: hover ?? null, class: label === "Holds" ? "roomy" : null }, el("dt", {}, label), el("dd", {}, String(value))));
+    el("div", { title: hover ?? null, class: ROOMY.includes(label) ? "roomy" : null }, el("dt", {}, label), el("dd", {}, String(value))));
 }
 
-function lag(value) {
-  if (typeof value !== "number") return null;
-  return value < 1 ? "up to date" : `${span(value)} behind the lake`;
+/** How long the last change took, and when that was: of changes that are still under way it says nothing. */
+function indexed(seconds, at) {
+  if (typeof seconds !== "number") return null;
+  return [seconds < 1 ? "indexed within a second" : `indexed in ${span(seconds)}`, ago(at)].filter(Boolean).join(", ");
 }
 
 /** The extractive stand-in says what it is: nobody shall take quoted sentences for a language model's answer. */

@@ -1,7 +1,10 @@
 /** One turn of the conversation on the page: a question, or an answer that grows. */
 
-import { asText, chip, sources } from "./citations.js";
+import { asText, chip, doubt, sources } from "./citations.js";
 import { el, icon } from "./dom.js";
+import { claims } from "./evidence.js";
+import { thumbs } from "./feedback.js";
+import { DOUBT } from "./inline.js";
 import { render } from "./markdown.js";
 
 /** Returns the node of a question. */
@@ -9,18 +12,25 @@ export function questionNode(content) {
   return el("article", { class: "turn asked" }, el("h2", { class: "unseen" }, "You asked"), el("p", {}, content));
 }
 
-/** The node of an answer, and what may change in it. `open(citation, opener)` shows a citation; `retry()` asks again. */
+/**
+ * The node of an answer, and what may change in it. `open(citation, opener)` shows a citation; `retry()` asks again; `next(question)`
+ * asks a further question; `rated(turn)` is called after the reader rated the answer.
+ */
 export class AnswerView {
   #open;
   #retry;
+  #next;
+  #rated;
   #body = el("div", { class: "prose" });
   #below = el("div", { class: "below" });
   #timer = 0;
   node = el("article", { class: "turn answered" }, el("h2", { class: "unseen" }, "Answer"), this.#body, this.#below);
 
-  constructor(open, retry) {
+  constructor({ open, retry, next, rated }) {
     this.#open = open;
     this.#retry = retry;
+    this.#next = next;
+    this.#rated = rated;
   }
 
   /** Shows that the documents are being searched. */
@@ -49,12 +59,16 @@ export class AnswerView {
     this.node.classList.remove("growing");
     this.node.removeAttribute("aria-busy");
     this.#render(turn);
+    const rating = turn.state === "done" && turn.content && turn.id ? thumbs(turn, () => this.#rated(turn)) : { buttons: [], below: [] };
     this.#below.replaceChildren(...[
       turn.state === "failed" && this.#failure(turn.problem),
       turn.state === "stopped" && el("p", { class: "aside" }, turn.content ? "Stopped before the end." : "Stopped before an answer came."),
-      sources(turn.citations, this.#open),
+      ...remarks(turn),
+      sources(turn.citations, this.#opens(turn)),
       searchedFor(turn),
-      el("div", { class: "actions" }, ...this.#actions(turn)),
+      el("div", { class: "actions" }, ...this.#actions(turn), ...rating.buttons),
+      ...rating.below,
+      furtherQuestions(turn, this.#next),
     ].filter(Boolean));
   }
 
@@ -66,7 +80,13 @@ export class AnswerView {
 
   #render(turn) {
     const known = new Map(turn.citations.map((citation) => [citation.n, citation]));
-    render(this.#body, turn.content, (n) => known.has(n) ? chip(known.get(n), this.#open) : null);
+    const mark = (n) => n === DOUBT ? doubt() : known.has(n) ? chip(known.get(n), this.#opens(turn)) : null;
+    render(this.#body, turn.content, { chip: mark, links: true });
+  }
+
+  /** Whoever opens a source wants to see where it says what the answer says. */
+  #opens(turn) {
+    return (citation, opener) => this.#open({ ...citation, claims: claims(turn.content, citation.n) }, opener);
   }
 
   #actions(turn) {
@@ -97,6 +117,22 @@ export class AnswerView {
   }
 }
 
+/** Returns what the reader must know of an answer that is not whole, or not borne out by the passages. */
+function remarks(turn) {
+  return [
+    turn.truncated && "The answer ended at its limit of length or time.",
+    turn.unsupported > 0 && "No passage that was found says what stands before a question mark in brackets.",
+  ].filter(Boolean).map((text) => el("p", { class: "aside remark" }, icon("alert"), text));
+}
+
+/** Only the last answer shows its further questions: those of the others belong to a conversation that went on. */
+function furtherQuestions(turn, ask) {
+  const questions = (turn.state === "done" && Array.isArray(turn.followUps) ? turn.followUps : []).map(String);
+  if (questions.length === 0) return null;
+  return el("div", { class: "further", role: "group", "aria-label": "Further questions" },
+    ...questions.map((question) => el("button", { type: "button", class: "secondary", onclick: () => ask(question) }, question)));
+}
+
 function searchedFor(turn) {
   const differs = turn.query && turn.query.trim().toLowerCase() !== turn.question?.trim().toLowerCase();
   return differs && turn.state === "done" && el("p", { class: "aside" }, `Searched for: ${turn.query}`);
@@ -120,6 +156,6 @@ function copyButton(turn) {
 /** Chips are left out: a number in mid-sentence says nothing to the ear; the sources are announced at the end. */
 function spokenText(node) {
   const copy = node.cloneNode(true);
-  copy.querySelectorAll(".chip").forEach((button) => button.remove());
+  copy.querySelectorAll(".chip:not(.doubt)").forEach((button) => button.remove());
   return copy.textContent;
 }

@@ -8,12 +8,15 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
 
 import local
 from local.functions_host import logs
+from local.functions_host.admin import PATH as ADMIN
+from local.functions_host.admin import Admin
 from local.functions_host.config import HostConfig, load_host_config, load_local_settings
 from local.functions_host.cors import Cors, parse_cors
 from local.functions_host.durable.extension import DurableExtension
@@ -21,7 +24,7 @@ from local.functions_host.http_server import HttpServer, methods_of
 from local.functions_host.http_streaming import StreamRelay
 from local.functions_host.invoker import Invoker
 from local.functions_host.keys import Keys, load_keys
-from local.functions_host.model import HostError
+from local.functions_host.model import Function, HostError, is_disabled
 from local.functions_host.storage.connections import Connections
 from local.functions_host.storage_extension import StorageExtension, host_id
 from local.functions_host.telemetry import start_telemetry
@@ -116,10 +119,12 @@ async def _serve(
             loading.cancel()
             return
         loading.result()
+        disabled = frozenset(function.name for function in worker.functions if is_disabled(function, os.environ))
+        functions = [function for function in worker.functions if function.name not in disabled]
         telemetry = start_telemetry(config.telemetry_mode, os.environ)
         stack.callback(telemetry.stop)
         invoker = Invoker(worker, telemetry, config.function_timeout)
-        server = HttpServer(worker.functions, config.http, invoker, keys, cors)
+        server = HttpServer(functions, config.http, invoker, keys, cors)
         server.mount("/admin/host/status", lambda request: _status(worker, begun))
         stack.push_async_callback(server.stop)
         if worker.stream_address:
@@ -127,11 +132,13 @@ async def _serve(
         connections = Connections(os.environ)
         stack.push_async_callback(connections.close)
         name = host_id(folder)
-        for extension in (
-            DurableExtension(worker.functions, config.durable, invoker, server, keys, origin),
-            StorageExtension(worker.functions, config, connections, invoker, server, keys, name),
-            TimerExtension(worker.functions, invoker, connections, name),
-        ):
+        storage = StorageExtension(functions, config, connections, invoker, server, keys, name)
+        timers = TimerExtension(functions, invoker, connections, name)
+        admin = Admin(worker.functions, disabled, {**storage.by_hand(), **timers.by_hand()}, origin)
+        stack.push_async_callback(admin.stop)
+        server.mount(ADMIN, admin.handle)
+        durable = DurableExtension(functions, config.durable, invoker, server, keys, origin)
+        for extension in (durable, storage, timers):
             stack.push_async_callback(extension.stop)
             await extension.start()
         # handler_cancellation: a client that goes away cancels the forwarding of its request.
@@ -146,17 +153,19 @@ async def _serve(
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listening, backlog=1024).start()
-        announce(worker, server, origin)
+        announce(worker.functions, disabled, server, origin)
         logger.info("host started in %.1f s", time.monotonic() - begun)
         await stop.wait()
 
 
-def announce(worker: Worker, server: HttpServer, origin: str) -> None:
+def announce(functions: Sequence[Function], disabled: frozenset[str], server: HttpServer, origin: str) -> None:
     """Print the functions with their URLs, then the line that says that the host is ready."""
     urls = {id(route.target): f"{origin}/{route.template}" for route in server.routes}
     print("\nFunctions:\n")
-    for function in sorted(worker.functions, key=lambda function: function.name.lower()):
-        if function.trigger.type == "httpTrigger":
+    for function in sorted(functions, key=lambda function: function.name.lower()):
+        if function.name in disabled:
+            print(f"  {function.name}: disabled")
+        elif function.trigger.type == "httpTrigger":
             methods = ",".join(methods_of(function)) or "ALL"
             print(f"  {function.name}: [{methods}] {urls[id(function)]}")
         else:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
+from local.functions_host.front_end import passed_on
 from local.functions_host.protos import RpcHttp, RpcHttpCookie, TypedData
 from local.functions_host.worker import Result
 
@@ -18,7 +19,7 @@ SAME_SITE = {1: "lax", 2: "strict", 3: "none"}
 def to_rpc(request: web.Request, body: bytes, values: Mapping[str, str]) -> TypedData:
     """Return a request as the worker takes it: header names in lower case, repeated values joined by commas."""
     headers: dict[str, str] = {}
-    for name, value in request.headers.items():
+    for name, value in passed_on(request).items():
         key = name.lower()
         headers[key] = f"{headers[key]},{value}" if key in headers else value
     query: dict[str, str] = {}

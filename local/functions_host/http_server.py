@@ -64,7 +64,7 @@ class HttpServer:
     def application(self) -> web.Application:
         """Return the aiohttp application."""
         app = web.Application(client_max_size=self._config.body_bytes)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:(?s:.*)}", self._handle)  # also what holds an encoded line break
         app.on_response_prepare.append(self._add_headers)
         return app
 

@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 from yarl import URL
 
+from local.functions_host.front_end import passed_on
 from local.functions_host.http_limits import limited
 from local.functions_host.worker import Result
 
@@ -104,7 +105,7 @@ class StreamRelay:
                 skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE),
             )
         headers = CIMultiDict(
-            (name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP | {"expect"}
+            (name, value) for name, value in passed_on(request).items() if name.lower() not in HOP_BY_HOP | {"expect"}
         )
         headers[INVOCATION_HEADER] = invocation_id
         url = URL(self._address + request.raw_path, encoded=True)

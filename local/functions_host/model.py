@@ -1,7 +1,7 @@
 """What a function app declares, as the worker reports it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,12 +27,22 @@ class HostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One binding of a function, trigger included. `properties` is its declaration as the worker reports it."""
+    """One binding of a function, trigger included.
+
+    `properties` is its declaration as the worker reports it, `annotated` whether the function's parameter is a `str`.
+    """
 
     type: str
     name: str
     out: bool
     properties: Mapping[str, Any]
+    annotated: bool = False
+
+    @property
+    def as_text(self) -> bool:
+        """Whether content is passed as text: as `data_type` says, or else the parameter."""
+        kind = self.text("dataType").lower()
+        return kind == "string" if kind else self.annotated
 
     def text(self, key: str, default: str = "") -> str:
         """Return a text property."""
@@ -74,9 +84,14 @@ class Function:
         return tuple(binding for binding in self.others if not binding.out)
 
 
-def parse_function(name: str, function_id: str, raw_bindings: Iterable[str], retry: RetryPolicy | None) -> Function:
-    """Return a function from its bindings in JSON. Raises HostError, naming function and binding, for unknown ones."""
-    bindings = [_binding(json.loads(raw)) for raw in raw_bindings]
+def parse_function(
+    name: str, function_id: str, raw_bindings: Iterable[str], retry: RetryPolicy | None, texts: Collection[str] = ()
+) -> Function:
+    """Return a function from its bindings in JSON; `texts` are its parameters that are a `str`.
+
+    Raises HostError, naming function and binding, for unknown ones.
+    """
+    bindings = [_binding(json.loads(raw), texts) for raw in raw_bindings]
     triggers = [binding for binding in bindings if binding.type.lower().endswith("trigger")]
     if len(triggers) != 1:
         raise HostError(f"function {name!r} has {len(triggers)} triggers; one is needed")
@@ -87,9 +102,17 @@ def parse_function(name: str, function_id: str, raw_bindings: Iterable[str], ret
     return Function(name, function_id, triggers[0], others, retry)
 
 
-def _binding(declared: Mapping[str, Any]) -> Binding:
+def is_disabled(function: Function, environ: Mapping[str, str]) -> bool:
+    """Tell whether a function is switched off: by its app setting, or by its own declaration."""
+    # A shell has no variables with a dot in their names.
+    settings = (f"AzureWebJobs.{function.name}.Disabled", f"AzureWebJobs_{function.name}_Disabled")
+    said = [environ.get(setting, "") for setting in settings]
+    return any(value.strip().lower() in ("true", "1") for value in [*said, function.trigger.text("disabled")])
+
+
+def _binding(declared: Mapping[str, Any], texts: Collection[str]) -> Binding:
     out = str(declared.get("direction", "in")).lower() == "out"
-    return Binding(str(declared["type"]), str(declared["name"]), out, declared)
+    return Binding(str(declared["type"]), str(declared["name"]), out, declared, declared["name"] in texts)
 
 
 def _check(function: str, binding: Binding, known: frozenset[str], kind: str) -> None:

@@ -4,12 +4,13 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
+from local.functions_host.admin import Starter
 from local.functions_host.config import resolve
 from local.functions_host.invoker import Invoker
 from local.functions_host.model import Function, HostError
@@ -36,6 +37,11 @@ class TimerExtension:
             if function.trigger.type == "timerTrigger"
         ]
         self._tasks: list[asyncio.Task[None]] = []
+
+    def by_hand(self) -> Mapping[str, Starter]:
+        """Return how a timer is run out of its turn, by type of trigger; its schedule is left as it is."""
+        timers = {timer.function.name: timer for timer in self._timers}
+        return {"timerTrigger": lambda function, text: timers[function.name].fire()}
 
     async def start(self) -> None:
         """Begin to wait."""
@@ -87,7 +93,7 @@ class Timer:
     """One timer function."""
 
     def __init__(self, function: Function, schedule: Schedule, invoker: Invoker, states: TimerStates | None) -> None:
-        self._function = function
+        self.function = function
         self._schedule = schedule
         self._invoker = invoker
         wanted = str(function.trigger.properties.get("useMonitor", True)).lower() != "false"
@@ -95,12 +101,12 @@ class Timer:
 
     async def run(self) -> None:
         """Fire whenever it is time, until cancelled."""
-        state = await self._states.read(self._function.name) if self._states else {}
+        state = await self._states.read(self.function.name) if self._states else {}
         due = _moment(state.get("Next"))
         missed = due is not None and due < datetime.now(UTC)
         if missed:
             await self._fire(state, past_due=True)
-        elif str(self._function.trigger.properties.get("runOnStartup", False)).lower() == "true":
+        elif str(self.function.trigger.properties.get("runOnStartup", False)).lower() == "true":
             await self._fire(state, past_due=False)
         while True:
             begun = datetime.now(UTC)
@@ -111,10 +117,14 @@ class Timer:
                 "LastUpdated": begun.isoformat(),
             }
             if self._states:
-                await self._states.write(self._function.name, state)
+                await self._states.write(self.function.name, state)
             await _until(due)
             state["Last"] = due.isoformat()
             await self._fire(state, past_due=False)
+
+    async def fire(self) -> None:
+        """Run the function now, out of its turn."""
+        await self._fire({}, past_due=False)
 
     async def _fire(self, state: dict[str, Any], past_due: bool) -> None:
         current = datetime.now(UTC)
@@ -128,9 +138,9 @@ class Timer:
             "IsPastDue": past_due,
         }
         try:
-            await self._invoker.call(self._function, TypedData(json=json.dumps(told)))
+            await self._invoker.call(self.function, TypedData(json=json.dumps(told)))
         except FunctionFailed:
-            logger.warning("timer=%s failed and waits for its next time", self._function.name)
+            logger.warning("timer=%s failed and waits for its next time", self.function.name)
 
     def _frequent(self) -> bool:
         current = datetime.now(UTC)

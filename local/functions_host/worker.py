@@ -18,6 +18,7 @@ from typing import Any
 
 import azure_functions_runtime as runtime
 import uvicorn.config
+from azure_functions_runtime.handle_event import _functions
 from azure_functions_runtime.http_v2 import http_coordinator
 
 from local.functions_host import protos
@@ -104,6 +105,7 @@ class Worker:
         self._loop.run_forever()
 
     def _end(self) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it takes the end of its own task for a fault
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.call_later(0.05, self._loop.stop)  # one round for the cancelled tasks to finish
@@ -192,7 +194,9 @@ async def _accepting(address: str) -> None:
 
 
 def _function(found: Any) -> Function:
-    return parse_function(found.name, found.function_id, found.raw_bindings, _retry(found.retry_options))
+    known = _functions.get_function(found.function_id)  # a binding does not tell the type of its parameter
+    texts = {name for name, info in known.input_types.items() if info.pytype is str} if known is not None else set()
+    return parse_function(found.name, found.function_id, found.raw_bindings, _retry(found.retry_options), texts)
 
 
 def _retry(options: Any) -> RetryPolicy | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from aiohttp import web
 
 from local.model_service.app import ChatModel, ExtractiveChat, ModelService
-from local.model_service.embedding import MiniLM
+from local.model_service.embedding import KEPT, MiniLM
 from local.serve import Arguments, log_to_stderr, serve
 
 
@@ -18,15 +18,18 @@ def main() -> int:
     parser.add_argument("--api-key", default="", help="key that callers must give; none by default")
     parser.add_argument("--tokens-per-minute", type=int, default=0, help="quota of each model; none by default")
     parser.add_argument("--requests-per-minute", type=int, default=0, help="quota of each model; none by default")
+    parser.add_argument("--vectors-kept", type=int, default=KEPT, help=f"{KEPT}; 0 computes each text every time")
     parser.add_argument("--faults", action="store_true", help="faults can be injected at /-/faults")
     options = parser.parse_args()
     if min(options.tokens_per_minute, options.requests_per_minute) < 0:
         parser.error("a quota must be 0, for none, or a number of at least 1")
+    if options.vectors_kept < 0:
+        parser.error(f"--vectors-kept must be a number of at least 0, not {options.vectors_kept}")
     log_to_stderr()
     if options.model != "extractive" and not Path(options.model).is_file():
         print(f"model_service: --model {options.model!r} is neither 'extractive' nor a file", file=sys.stderr)
         return 2
-    embedder = MiniLM()
+    embedder = MiniLM(options.vectors_kept)
     chat: ChatModel
     if options.model == "extractive":
         chat = ExtractiveChat(embedder)

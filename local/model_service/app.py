@@ -71,6 +71,8 @@ class ExtractiveChat:
         prompt = parse(turns[-1][1]) if turns else None
         if prompt is None or not prompt[0]:
             return extractive.ONLY_QUOTES
+        if "Task: follow-ups" in system:
+            return extractive.follow_ups(*prompt)
         return extractive.answer(self._model, *prompt)
 
 
@@ -112,7 +114,7 @@ class ModelService:
             app.router.add_post(f"{prefix}/embeddings", self._embeddings)
             app.router.add_post(f"{prefix}/chat/completions", self._completions)
         if self._faults:
-            Faults(injected, FAULT_EXTRA).install(app)
+            Faults(injected, FAULT_EXTRA, follow=True).install(app)
         return app
 
     @web.middleware
@@ -127,6 +129,9 @@ class ModelService:
             response = refusal(error)
         except web.HTTPException as error:
             response = refusal(ApiError(error.status, f"{error.reason}: {request.method} {request.path}"))
+        except asyncio.CancelledError:
+            logger.info("%s %s stopped: the reader went away", request.method, request.path)
+            raise
         spent = (time.monotonic() - started) * 1000
         logger.info("%s %s status=%d ms=%.0f", request.method, request.path, response.status, spent)
         return response
@@ -208,22 +213,26 @@ class ModelService:
         rule = fired(request)
         broken = rule.extra.get("stream_error") if rule else None
 
-        await send({"role": "assistant", "content": ""})
-        tokens, reason = 0, "stop"
-        async for piece, finish in bounded(source, asked):
-            reason = finish or reason
-            if piece:
-                tokens += 1
-                await send({"content": piece})
-                if broken:
-                    await event(ApiError(500, broken).body())
-                    return response
-        await send({}, reason)
-        if asked.include_usage:
-            counted = usage(head.prompt_tokens, tokens)
-            await event({**head.common, "object": "chat.completion.chunk", "choices": [], "usage": counted})
-        await response.write(b"data: [DONE]\n\n")
-        return response
+        try:
+            await send({"role": "assistant", "content": ""})
+            tokens, reason = 0, "stop"
+            async for piece, finish in bounded(source, asked):
+                reason = finish or reason
+                if piece:
+                    tokens += 1
+                    await send({"content": piece})
+                    if broken:
+                        await event(ApiError(500, broken).body())
+                        return response
+            await send({}, reason)
+            if asked.include_usage:
+                counted = usage(head.prompt_tokens, tokens)
+                await event({**head.common, "object": "chat.completion.chunk", "choices": [], "usage": counted})
+            await response.write(b"data: [DONE]\n\n")
+            return response
+        except ConnectionError:  # the reader went away: leaving this block stops the model
+            logger.info("%s %s stopped: the reader went away", request.method, request.path)
+            return response
 
 
 def usage(prompt: int, completion: int) -> dict[str, int]:

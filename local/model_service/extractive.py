@@ -78,6 +78,14 @@ def answer(model: MiniLM, passages: Sequence[Passage], question: str) -> str:
     return " ".join(f"{_ended(scored.sentence.text)} [{scored.sentence.n}]" for scored in chosen)
 
 
+def follow_ups(passages: Sequence[Passage], question: str) -> str:
+    """Return a question a line about what stands in the passages beside what was asked: made from their headings."""
+    asked = set(words(question))
+    subjects = [passage.heading.rsplit(">", 1)[-1].strip(" #.:?") for passage in passages]
+    other = [subject for subject in subjects if subject and not set(words(subject)) <= asked]
+    return "\n".join(f"What do the documents say about “{subject}”?" for subject in dict.fromkeys(other))
+
+
 def _answers(best: _Scored, passages: Sequence[Passage], question: str) -> bool:
     """Whether the best sentence is near enough to the question; nearer where the passages lack what it names."""
     known = {word for passage in passages for word in words(f"{passage.title} {passage.path} {passage.text}")}

@@ -28,6 +28,7 @@ class Passage:
     title: str
     text: str
     path: str = ""
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,22 @@ def parse(prompt: str) -> tuple[tuple[Passage, ...], str] | None:
     for number, attributes, text in _PASSAGE.findall(prompt):
         named = {found[1]: html.unescape(found[2] or found[3] or "") for found in _NAMED.finditer(attributes)}
         title = f"{named.get('title', '')} {named.get('heading', '')}".strip()
-        passages.append(Passage(int(number), title, html.unescape(text), named.get("path", "")))
+        passages.append(
+            Passage(int(number), title, html.unescape(text), named.get("path", ""), named.get("heading", ""))
+        )
     return tuple(passages), html.unescape(question[1]).strip()
 
 
 def sentences(passage: Passage) -> Iterator[Sentence]:
     """Yield what can be quoted of a passage: sentences, list items, and table rows spelled out with their headers.
 
-    A line that only leads into a list is not quotable by itself; with a short list it is quoted as one sentence.
+    A line that only leads into a list is not quotable by itself; with a short list it is quoted as one sentence. A
+    question says nothing: alone on its line it heads what follows, elsewhere it is passed over.
     """
+    return (sentence for sentence in _parts(passage) if not _asks(sentence.text))
+
+
+def _parts(passage: Passage) -> Iterator[Sentence]:
     heading, lead = "", ""
     for kind, lines in _blocks(_BROKEN.sub(" ", passage.text)):
         context = f"{passage.title} {heading} {lead}".strip()
@@ -125,8 +133,12 @@ def _paragraph(line: str) -> tuple[str, list[str]]:
 
 
 def _is_heading(line: str) -> bool:
-    """A short line without an end, standing alone, is a heading: extractors do not always mark them."""
-    return len(line) <= HEADING_CHARACTERS and not line.endswith((".", "!", "?", ":", ";", ","))
+    """A short line without an end, or a question, standing alone, is a heading: extractors do not always mark them."""
+    return len(line) <= HEADING_CHARACTERS and not line.endswith((".", "!", ":", ";", ","))
+
+
+def _asks(text: str) -> bool:
+    return text.rstrip("\"'”’»)]* ").endswith("?")
 
 
 def _rows(lines: list[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import re
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -28,32 +29,54 @@ from local.search_service.suggest import autocomplete, suggest
 logger = logging.getLogger(__name__)
 
 DID = web.RequestKey("did", str)  # what a request did, for its line in the log
+CONTEXT = web.RequestKey("context", str)  # what its answer is of, in OData's words
 _NAMED = r"(?:\('(?P<{0}>[^']*)'\)|/(?P<{0}_>[^/]+))"
 _INDEX = _NAMED.format("index")
 _ALIAS = r"(?:\('(?P<index>.*)'\)|/(?P<index_>[^/]+))"
-_ROUTES: tuple[tuple[str, str, str], ...] = (
-    ("GET", r"/indexes", "list_indexes"),
-    ("POST", r"/indexes", "create_index"),
-    ("GET", rf"/indexes{_INDEX}", "get_index"),
-    ("PUT", rf"/indexes{_INDEX}", "put_index"),
-    ("DELETE", rf"/indexes{_INDEX}", "delete_index"),
-    ("GET", rf"/indexes{_INDEX}/search\.stats", "statistics"),
-    ("POST", rf"/indexes{_INDEX}/search\.analyze", "analyze"),
-    ("GET", rf"/indexes{_INDEX}/docs/\$count", "count"),
-    ("POST", rf"/indexes{_INDEX}/docs/search\.index", "write"),
-    ("POST", rf"/indexes{_INDEX}/docs/search\.post\.search", "search"),
-    ("POST", rf"/indexes{_INDEX}/docs/search\.post\.suggest", "suggest"),
-    ("POST", rf"/indexes{_INDEX}/docs/search\.post\.autocomplete", "autocomplete"),
-    ("GET", rf"/indexes{_INDEX}/docs\('(?P<key>.*)'\)", "get_document"),
-    ("GET", rf"/indexes{_INDEX}/docs/(?P<key_>[^/$][^/]*)", "get_document"),
-    ("GET", r"/aliases", "list_aliases"),
-    ("POST", r"/aliases", "create_alias"),
-    ("GET", rf"/aliases{_ALIAS}", "get_alias"),
-    ("PUT", rf"/aliases{_ALIAS}", "put_alias"),
-    ("DELETE", rf"/aliases{_ALIAS}", "delete_alias"),
-    ("GET", r"/servicestats", "service_statistics"),
+# Method, path, the handler's name, and what the answer is of, for `@odata.context`. Most have two addresses: the SDKs'
+# own, `indexes('x')/docs/search.post.search`, and the documented one, `indexes/x/docs/search`.
+_ROUTES: tuple[tuple[str, str, str, str], ...] = (
+    ("GET", r"/indexes", "list_indexes", "#indexes"),
+    ("POST", r"/indexes", "create_index", "#indexes/$entity"),
+    ("GET", rf"/indexes{_INDEX}", "get_index", "#indexes/$entity"),
+    ("PUT", rf"/indexes{_INDEX}", "put_index", "#indexes/$entity"),
+    ("DELETE", rf"/indexes{_INDEX}", "delete_index", ""),
+    ("GET", rf"/indexes{_INDEX}/(?:search\.)?stats", "statistics", "#Microsoft.Azure.Search.{version}.IndexStatistics"),
+    ("POST", rf"/indexes{_INDEX}/(?:search\.)?analyze", "analyze", "#Microsoft.Azure.Search.{version}.AnalyzeResult"),
+    ("GET", rf"/indexes{_INDEX}/docs/\$count", "count", ""),
+    (
+        "POST",
+        rf"/indexes{_INDEX}/docs/(?:search\.)?index",
+        "write",
+        "#Collection(Microsoft.Azure.Search.{version}.IndexResult)",
+    ),
+    ("POST", rf"/indexes{_INDEX}/docs/(?:search\.post\.)?search", "search", "#docs(*)"),
+    ("POST", rf"/indexes{_INDEX}/docs/(?:search\.post\.)?suggest", "suggest", "#docs(*)"),
+    (
+        "POST",
+        rf"/indexes{_INDEX}/docs/(?:search\.post\.)?autocomplete",
+        "autocomplete",
+        "#Collection(Microsoft.Azure.Search.{version}.AutocompleteItem)",
+    ),
+    ("GET", rf"/indexes{_INDEX}/docs", "search_by_address", ""),
+    ("GET", rf"/indexes{_INDEX}/docs/(?:search\.)?(?:search|suggest|autocomplete)", "search_by_address", ""),
+    ("GET", rf"/indexes{_INDEX}/docs\('(?P<key>.*)'\)", "get_document", "#docs(*)/$entity"),
+    ("GET", rf"/indexes{_INDEX}/docs/(?P<key_>[^/$][^/]*)", "get_document", "#docs(*)/$entity"),
+    ("GET", r"/aliases", "list_aliases", "#aliases"),
+    ("POST", r"/aliases", "create_alias", "#aliases/$entity"),
+    ("GET", rf"/aliases{_ALIAS}", "get_alias", "#aliases/$entity"),
+    ("PUT", rf"/aliases{_ALIAS}", "put_alias", "#aliases/$entity"),
+    ("DELETE", rf"/aliases{_ALIAS}", "delete_alias", ""),
+    ("GET", r"/servicestats", "service_statistics", "#Microsoft.Azure.Search.{version}.ServiceStatistics"),
+    # There are none of these here, and none can be made: a list of them is truly empty.
+    *(
+        ("GET", f"/{kind}", "list_none", f"#{kind}")
+        for kind in ("synonymmaps", "indexers", "datasources", "skillsets", "knowledgebases", "knowledgesources")
+    ),
 )
-_QUERY_KEY_MAY = frozenset({"search", "suggest", "autocomplete", "count", "get_document"})
+_ODATA = {"OData-Version": "4.0", "Preference-Applied": 'odata.include-annotations="*"'}
+# What a query key may do, and a page of another origin where the index lets it.
+_QUERY_KEY_MAY = frozenset({"search", "suggest", "autocomplete", "count", "get_document", "search_by_address"})
 _BODY_LIMIT = MAX_BATCH_BYTES + 1024 * 1024
 _ELSEWHERE = re.compile(r"/(indexers|datasources|skillsets|synonymmaps|knowledge\w*|agents)\b")
 FAULT_RETRY_SECONDS = 1  # what an injected 429 or 503 asks for, when its rule has no headers of its own
@@ -70,14 +93,14 @@ class SearchApp:
         self._admin_key = admin_key
         self._query_key = query_key
         self._faults = faults
-        self._routes = [(method, re.compile(pattern), name) for method, pattern, name in _ROUTES]
+        self._routes = [(method, re.compile(pattern), name, context) for method, pattern, name, context in _ROUTES]
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
         app = web.Application(client_max_size=_BODY_LIMIT)
         app.router.add_route("*", "/{path:.*}", self._handle)
         if self._faults:
-            Faults(injected, FAULT_EXTRA).install(app)
+            Faults(injected, FAULT_EXTRA, follow=True).install(app)
         return app
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -91,8 +114,9 @@ class SearchApp:
         except web.HTTPRequestEntityTooLarge:
             response = reply(ServiceError(413, "The request is too large.").body(), 413)
         spent = (time.monotonic() - started) * 1000
+        response.headers["Cache-Control"] = "no-cache"
         response.headers["elapsed-time"] = str(round(spent))
-        response.headers["request-id"] = request.headers.get("x-ms-client-request-id", "")
+        response.headers["request-id"] = request.headers.get("x-ms-client-request-id") or str(uuid.uuid4())
         logger.info(
             "%s %s status=%d ms=%.1f %s%s",
             request.method,
@@ -105,24 +129,42 @@ class SearchApp:
         return response
 
     async def _dispatch(self, request: web.Request) -> web.Response:
-        path = request.raw_path.partition("?")[0]
+        path = unquote(request.raw_path.partition("?")[0])
+        origin = request.headers.get("Origin", "")
+        asks = request.method == "OPTIONS" and origin  # a browser, before the request itself
+        wanted = request.headers.get("Access-Control-Request-Method", "") if asks else request.method
         allowed: list[str] = []
-        for method, pattern, name in self._routes:
-            match = pattern.fullmatch(unquote(path))
+        for method, pattern, name, context in self._routes:
+            match = pattern.fullmatch(path)
             if match is None:
                 continue
-            if method != request.method:
+            parts = {key.rstrip("_"): value for key, value in match.groupdict().items() if value is not None}
+            if method != wanted or (asks and name not in _QUERY_KEY_MAY):
                 allowed.append(method)
                 continue
+            if asks:
+                return self._preflight(request, parts["index"], origin)
             self._authorise(request, name)
-            parts = {key.rstrip("_"): value for key, value in match.groupdict().items() if value is not None}
+            index = parts.get("index")
+            request[CONTEXT] = (
+                f"/indexes('{index}')/$metadata{context}" if "#docs" in context else f"/$metadata{context}"
+            )
             handler: Callable[..., Awaitable[web.Response]] = getattr(self, f"_{name}")
-            return await handler(request, **parts)
+            response = await handler(request, **parts)
+            if origin and name in _QUERY_KEY_MAY and index and (cors := self._service.index(index).schema.cors):
+                response.headers.update(cors.headers(origin))
+            return response
+        if elsewhere := _ELSEWHERE.match(path):
+            raise unsupported(f"'{elsewhere[1]}'")
         if allowed:
             raise ServiceError(405, f"The method {request.method} is not allowed here; {', '.join(allowed)} are.")
-        if elsewhere := _ELSEWHERE.search(path):
-            raise unsupported(f"'{elsewhere[1]}'")
         raise ServiceError(404, f"There is no resource at {path}.")
+
+    def _preflight(self, request: web.Request, index: str, origin: str) -> web.Response:
+        """Answer a browser that asks whether a page of another origin may send a request; it sends no key with that."""
+        cors = self._service.index(index).schema.cors
+        asked = (request.headers.get(f"Access-Control-Request-{what}", "") for what in ("Method", "Headers"))
+        return web.Response(headers=cors.preflight(origin, *asked) if cors else None)
 
     def _authorise(self, request: web.Request, name: str) -> None:
         if not self._admin_key:
@@ -142,43 +184,44 @@ class SearchApp:
         if select and select != "*":
             names = {"@odata.etag", *(name.strip() for name in select.split(","))}
             found = [{key: value for key, value in index.items() if key in names} for index in found]
-        return reply({"value": found})
+        return answer(request, {"value": found})
 
     async def _create_index(self, request: web.Request) -> web.Response:
-        return reply(self._service.create_index(await _json(request)), 201)
+        return created(request, "indexes", self._service.create_index(await _json(request)))
 
     async def _get_index(self, request: web.Request, index: str) -> web.Response:
-        return reply(self._service.describe(index))
+        return answer(request, self._service.describe(index))
 
     async def _put_index(self, request: web.Request, index: str) -> web.Response:
+        _switch(request, "allowIndexDowntime")  # true or false: nothing that can be changed here takes an index down
         value = await _json(request)
         made, new = await asyncio.to_thread(self._service.put_index, index, value, *_conditions(request))
-        return reply(made, 201 if new else 200)
+        return created(request, "indexes", made) if new else updated(request, made)
 
     async def _delete_index(self, request: web.Request, index: str) -> web.Response:
         await asyncio.to_thread(self._service.delete_index, index, *_conditions(request))
         return web.Response(status=204)
 
     async def _statistics(self, request: web.Request, index: str) -> web.Response:
-        return reply(self._service.statistics(index))
+        return answer(request, self._service.statistics(index))
 
     async def _service_statistics(self, request: web.Request) -> web.Response:
-        return reply(self._service.service_statistics())
+        return answer(request, self._service.service_statistics())
 
     async def _list_aliases(self, request: web.Request) -> web.Response:
-        return reply({"value": self._service.list_aliases()})
+        return answer(request, {"value": self._service.list_aliases()})
 
     async def _create_alias(self, request: web.Request) -> web.Response:
         value = await _json(request)
         made, _ = self._service.put_alias(str(value.get("name")), value, None, None, must_be_new=True)
-        return reply(made, 201)
+        return created(request, "aliases", made)
 
     async def _get_alias(self, request: web.Request, index: str) -> web.Response:
-        return reply(self._service.describe_alias(index))
+        return answer(request, self._service.describe_alias(index))
 
     async def _put_alias(self, request: web.Request, index: str) -> web.Response:
         made, new = self._service.put_alias(index, await _json(request), *_conditions(request))
-        return reply(made, 201 if new else 200)
+        return created(request, "aliases", made) if new else updated(request, made)
 
     async def _delete_alias(self, request: web.Request, index: str) -> web.Response:
         self._service.delete_alias(index, *_conditions(request))
@@ -199,20 +242,23 @@ class SearchApp:
             {"token": token.term, "startOffset": token.start, "endOffset": token.end, "position": token.position}
             for token in tokens_of(name, text)
         ]
-        return reply({"tokens": tokens})
+        return answer(request, {"tokens": tokens})
+
+    async def _list_none(self, request: web.Request) -> web.Response:
+        return answer(request, {"value": []})
 
     # ---- documents ---------------------------------------------------------------------------------------------------
 
     async def _count(self, request: web.Request, index: str) -> web.Response:
         text = "\ufeff" + str(len(self._service.index(index)))
-        return web.Response(text=text, content_type="text/plain", charset="utf-8")
+        return web.Response(body=text.encode(), content_type="text/plain", headers=_ODATA)
 
     async def _get_document(self, request: web.Request, index: str, key: str) -> web.Response:
         target = self._service.index(index)
         select = dict(parse_qsl(request.query_string)).get("$select")
         names = parse_search(target.schema, {"select": select} if select else {}).select
         found = target.get(key.replace("''", "'"), names)
-        return reply(found) if found is not None else web.Response(status=404)
+        return answer(request, found) if found is not None else web.Response(status=404)
 
     async def _write(self, request: web.Request, index: str) -> web.Response:
         if request.content_length and request.content_length > MAX_BATCH_BYTES:
@@ -239,7 +285,7 @@ class SearchApp:
             }
             for status in statuses
         ]
-        return reply({"value": value}, 207 if failed else 200)
+        return answer(request, {"value": value}, 207 if failed else 200)
 
     async def _search(self, request: web.Request, index: str) -> web.Response:
         target = self._service.index(index)
@@ -247,13 +293,16 @@ class SearchApp:
         asked = parse_search(target.schema, body)
         shown = await asyncio.to_thread(_found, target, asked, str(request.url))
         request[DID] = f"hits={len(shown['value'])} "
-        return reply(shown, headers=semantic.HEADER if asked.semantic else None)
+        return answer(request, shown, headers=semantic.HEADER if asked.semantic else None)
+
+    async def _search_by_address(self, request: web.Request, index: str) -> web.Response:
+        raise unsupported(f"a search by GET {request.path}; POST it")
 
     async def _suggest(self, request: web.Request, index: str) -> web.Response:
-        return reply(await asyncio.to_thread(suggest, self._service.index(index), await _json(request)))
+        return answer(request, await asyncio.to_thread(suggest, self._service.index(index), await _json(request)))
 
     async def _autocomplete(self, request: web.Request, index: str) -> web.Response:
-        return reply(await asyncio.to_thread(autocomplete, self._service.index(index), await _json(request)))
+        return answer(request, await asyncio.to_thread(autocomplete, self._service.index(index), await _json(request)))
 
 
 def _found(target: SearchIndex, asked: SearchRequest, url: str) -> dict[str, Any]:
@@ -285,14 +334,45 @@ def _shown(hit: Hit, asked: SearchRequest) -> dict[str, Any]:
     if hit.ranked is not None and asked.semantic is not None:
         head["@search.rerankerScore"] = hit.ranked.score
         if asked.semantic.captions:
-            head["@search.captions"] = [{"text": hit.ranked.caption, "highlights": hit.ranked.marked}]
+            marked = hit.ranked.marked if asked.semantic.marked else ""
+            head["@search.captions"] = [{"text": hit.ranked.caption, "highlights": marked}]
     if hit.highlights:
         head["@search.highlights"] = hit.highlights
     return {**head, **hit.document}
 
 
+def answer(
+    request: web.Request, value: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return what a request asked for in OData's envelope: as much of it as the request accepts."""
+    given = {**_ODATA, **(headers or {})}
+    if "odata.metadata=none" in request.headers.get("Accept", "").replace(" ", ""):
+        kind = "none"
+    else:
+        kind = "minimal"
+        version = f"V{request.query.get('api-version', '').replace('-', '_')}"
+        value = {"@odata.context": f"{_base(request)}{request[CONTEXT].replace('{version}', version)}", **value}
+    if etag := value.get("@odata.etag"):
+        given["ETag"] = f"W/{etag}"
+    given["Content-Type"] = f"application/json; odata.metadata={kind}"
+    return web.Response(body=orjson.dumps(value), status=status, headers=given)
+
+
+def created(request: web.Request, kind: str, value: Mapping[str, Any]) -> web.Response:
+    """Return the 201 for a new index or alias, with its address."""
+    place = f"{_base(request)}/{kind}('{value['name']}')?api-version={request.query.get('api-version', '')}"
+    return answer(request, value, 201, {"Location": place})
+
+
+def updated(request: web.Request, value: Mapping[str, Any]) -> web.Response:
+    """Return what became of an index or alias that was there, if the request prefers to see it."""
+    if "return=representation" in request.headers.get("Prefer", ""):
+        return answer(request, value)
+    return web.Response(status=204, headers={"ETag": f"W/{value['@odata.etag']}"})
+
+
 def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Return a JSON response."""
+    """Return a JSON response without the envelope: an error."""
     return web.Response(body=orjson.dumps(value), status=status, content_type="application/json", headers=headers)
 
 
@@ -301,6 +381,18 @@ def injected(request: web.Request, status: int) -> web.Response:
     error = ServiceError(status, "A fault was injected.")
     headers = {"Retry-After": str(FAULT_RETRY_SECONDS)} if status in (429, 503) else None
     return reply(error.body(), status, headers)
+
+
+def _base(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
+
+
+def _switch(request: web.Request, name: str) -> bool:
+    """Return a query parameter that is true or false, false by default."""
+    value = request.query.get(name, "false").lower()
+    if value not in ("true", "false"):
+        raise bad_request(f"'{name}' must be true or false, not {value!r:.60}.")
+    return value == "true"
 
 
 def _conditions(request: web.Request) -> tuple[str | None, str | None]:

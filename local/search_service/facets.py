@@ -3,10 +3,10 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from local.search_service.fields import Field, comparable, value_at
+from local.search_service.fields import Field, comparable, value_at, written
 from local.search_service.request import Facet
 from local.search_service.schema import IndexSchema
 
@@ -41,7 +41,7 @@ def _bucket(field: Field, facet: Facet, value: Any) -> Any:
     if facet.interval is None:
         return value
     if isinstance(value, datetime):
-        return _start(value.astimezone(UTC), str(facet.interval))
+        return _start(value, str(facet.interval))
     width = float(facet.interval)
     start = math.floor(value / width) * width
     return int(start) if field.type in ("Edm.Int32", "Edm.Int64") else start
@@ -75,4 +75,4 @@ def _ranges(field: Field, facet: Facet, counts: Mapping[int, int]) -> list[Bucke
 
 
 def _shown(field: Field, value: Any) -> Any:
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+    return written(value) if isinstance(value, datetime) else value

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,12 @@ class Field:
         return f"Collection({self.type})" if self.collection else self.type
 
 
+def check_text_field(fields: Mapping[str, Field], name: str, who: str) -> None:
+    """Refuse a name that is not one of a searchable text field."""
+    if name not in fields or not fields[name].searchable or fields[name].is_vector:
+        raise bad_request(f"{who} names {name!r}, which is no searchable text field.", "InvalidIndex")
+
+
 def value_at(value: Any, parts: Sequence[str]) -> Any:
     """Return what lies at a path of a document or a complex value: a value, or the list of values of a collection."""
     for position, part in enumerate(parts):
@@ -80,6 +86,28 @@ def value_at(value: Any, parts: Sequence[str]) -> Any:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def moment(text: str, zone: tzinfo | None = None) -> datetime:
+    """Return a date as the service keeps it: in UTC, with whole milliseconds.
+
+    Raises ValueError, also where the date has no offset and no `zone` is given for it.
+    """
+    value = datetime.fromisoformat(text)
+    value = value if value.tzinfo else value.replace(tzinfo=zone)
+    if value.tzinfo is None:
+        raise ValueError("it has no offset")
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError as fault:
+        raise ValueError(str(fault)) from None
+    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+
+
+def written(value: datetime) -> str:
+    """Return a moment in UTC as the service writes it: with `Z`, and a fraction only where it is not 0."""
+    text = value.replace(tzinfo=None).isoformat()
+    return f"{text.rstrip('0')}Z" if value.microsecond else f"{text}Z"
 
 
 def comparable(field: Field, value: Any) -> Any:
@@ -105,6 +133,17 @@ def check_value(field: Field, value: Any, whole: bool) -> Any:
     if not isinstance(value, list) or any(item is None for item in value):
         raise _wrong(field, value)
     return [_element(field, item, True) for item in value]
+
+
+def objects_in_collections(fields: Sequence[Field], body: Mapping[str, Any]) -> int:
+    """Return how many complex values a document has in collections, at every level."""
+    total = 0
+    for field in fields:
+        value = body.get(field.leaf) if field.is_complex else None
+        items = value if isinstance(value, list) else [value] if value else []
+        total += len(items) if field.collection else 0
+        total += sum(objects_in_collections(field.fields, item) for item in items)
+    return total
 
 
 def merged(field: Field, before: Any, given: Any) -> Any:
@@ -161,12 +200,9 @@ def _scalar(field: Field, value: Any) -> Any:
 
 def _moment(field: Field, value: str) -> str:
     try:
-        moment = datetime.fromisoformat(value)
+        return written(moment(value))
     except ValueError:
         raise _wrong(field, value) from None
-    if moment.tzinfo is None:
-        raise _wrong(field, value)
-    return value
 
 
 def _point(field: Field, value: Any) -> dict[str, Any]:

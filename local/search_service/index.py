@@ -3,16 +3,24 @@
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sortedcontainers import SortedDict
 
 from local.search_service.errors import ServiceError, bad_request
-from local.search_service.fields import Vector, check_value, completed, empty_value, merged, value_at
+from local.search_service.fields import (
+    Vector,
+    check_value,
+    completed,
+    empty_value,
+    merged,
+    objects_in_collections,
+    value_at,
+)
 from local.search_service.filter_cache import FilterCache
-from local.search_service.schema import IndexSchema
+from local.search_service.schema import MAX_COMPLEX_OBJECTS, IndexSchema
 from local.search_service.store import Store, StoredDocument, Vectors, Written
 from local.search_service.text import TextEngine
 from local.search_service.vectors import VectorField
@@ -80,6 +88,13 @@ class SearchIndex:
             self.settle()
             row = self.rows.get(key)
             return None if row is None else self.shown(row, select)
+
+    def all_shown(self, rows: Iterable[int], select: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the selected fields of the documents of some rows, each as `shown` does."""
+        plain = {field.name for field in self.schema.top if not field.is_vector}
+        if plain.issuperset(select):  # as a rule: nothing is to be looked at field by field
+            return [{name: body.get(name) for name in select} for body in map(self.documents.__getitem__, rows)]
+        return [self.shown(row, select) for row in rows]
 
     def shown(self, row: int, select: Sequence[str]) -> dict[str, Any]:
         """Return the selected fields of a row's document, nested as they are defined."""
@@ -154,10 +169,22 @@ class SearchIndex:
         values, vectors = self._values(action, whole)
         if whole or before is None:
             body = {field.name: empty_value(field) for field in self.schema.top if not field.is_vector}
-            pending[key] = ({**body, **values}, {name: made for name, made in vectors.items() if made is not None})
+            given = {name: vector for name, vector in vectors.items() if vector is not None}
+            made: tuple[dict[str, Any], Vectors | None] = ({**body, **values}, given)
         else:
-            pending[key] = self._merged(key, before, values, vectors)
+            made = self._merged(key, before, values, vectors)
+        if self.schema.complex_collections:
+            self._check_objects(key, made[0])
+        pending[key] = made
         return ActionStatus(key, 200 if before is not None else 201, None)
+
+    def _check_objects(self, key: str, body: Mapping[str, Any]) -> None:
+        count = objects_in_collections(self.schema.top, body)
+        if count > MAX_COMPLEX_OBJECTS:
+            raise bad_request(
+                f"The document '{key[:80]}' has {count} objects in its collections; {MAX_COMPLEX_OBJECTS} are allowed.",
+                "InvalidDocument",
+            )
 
     def _before(self, key: str, pending: _Pending) -> tuple[dict[str, Any], Vectors | None] | None:
         """Return a document as the actions before this one leave it; None for its vectors means: as stored."""
@@ -185,6 +212,8 @@ class SearchIndex:
         key = action.get(self.schema.key)
         if not isinstance(key, str) or not key:
             raise bad_request(f"The document key field '{self.schema.key}' is missing or not a string.")
+        if key.startswith("_"):
+            raise bad_request(f"Invalid document key: '{key[:80]}'. Keys cannot start with an underscore (_).")
         if len(key) > _KEY_LENGTH or not _KEY_CHARACTERS.issuperset(key):
             raise bad_request(
                 f"Invalid document key: '{key[:80]}'. Keys can only contain letters, digits, underscore (_), "
@@ -209,7 +238,13 @@ class SearchIndex:
     # ---- memory ------------------------------------------------------------------------------------------------------
 
     def _apply(self, upserts: Sequence[Written], deletes: Sequence[str]) -> None:
-        """Bring the searchable structures up to date with a batch. A document keeps its row when it changes."""
+        """Bring what is searched up to date with a batch."""
+        self._stage(upserts, deletes)
+        if self.text is not None:
+            self.text.reveal()
+
+    def _stage(self, upserts: Sequence[Written], deletes: Sequence[str]) -> None:
+        """Do so for all but the text, which is still to be revealed. A document keeps its row when it changes."""
         gone = [self._forget(key) for key in deletes if key in self.rows]
         added: list[tuple[int, Mapping[str, Any]]] = []
         changed: list[int] = []
@@ -231,8 +266,8 @@ class SearchIndex:
             field.put(gone, [None] * len(gone))
             field.put([row for row, _ in with_vectors], [vectors.get(name) for _, vectors in with_vectors])
         self._free.extend(gone)
-        if self.text is not None and (gone or added):
-            self.text.replace([*gone, *changed], added)
+        if self.text is not None:
+            self.text.stage([*gone, *changed], added)
 
     def _new_row(self) -> int:
         if self._free:
@@ -263,10 +298,9 @@ class SearchIndex:
         for document in self._store.documents(self.schema.name, self._dimensions):
             batch.append(document)
             if len(batch) == LOAD_BATCH:
-                self._apply(batch, [])
+                self._stage(batch, [])
                 batch = []
-        if batch:
-            self._apply(batch, [])
+        self._apply(batch, [])
 
 
 def _put_at(shown: dict[str, Any], body: Mapping[str, Any], parts: Sequence[str]) -> None:

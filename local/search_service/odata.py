@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from local.search_service.errors import ServiceError, bad_request, unsupported
+from local.search_service.fields import moment
 
 Value = str | int | float | bool | datetime | None
 
@@ -176,7 +177,10 @@ class _Parser:
                 return float(text.replace("INF", "inf"))
             return float(text) if any(mark in text for mark in ".eE") else int(text)
         if kind == "date":
-            return datetime.fromisoformat(text)
+            try:
+                return moment(text)
+            except ValueError:
+                raise self._fault(position, text) from None
         if text in ("true", "false"):
             return text == "true"
         if text == "null":

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from local.search_service import shapes
 from local.search_service.errors import bad_request, unsupported
-from local.search_service.fields import NUMBERS, Field
+from local.search_service.fields import NUMBERS, Field, moment
 from local.search_service.schema import IndexSchema
 
 DEFAULT_TOP = 50
@@ -71,11 +71,14 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Semantic:
-    """What the semantic ranker is asked: the configuration, the question, whether captions, how many answers."""
+    """What the semantic ranker is asked: the configuration, the question, whether captions and with words marked, how
+    many answers.
+    """
 
     configuration: str
     query: str
     captions: bool
+    marked: bool
     answers: int
 
 
@@ -189,14 +192,16 @@ def _semantic(schema: IndexSchema, body: Mapping[str, Any], kind: str, text: str
     query = shapes.a_text(body.get("semanticQuery"), "semanticQuery") or text
     if not query.strip() or query.strip() == "*":
         raise bad_request("queryType 'semantic' needs a search text.")
-    captions, _ = _extractive(body, "captions", ("highlight",))
+    captions, shown = _extractive(body, "captions", ("highlight",))
+    if shown.get("highlight", "true") not in ("true", "false"):
+        raise bad_request(f"The captions option highlight must be true or false, not {shown['highlight']!r}.")
     answers, options = _extractive(body, "answers", ("count", "threshold"))
     count = options.get("count", "1")
     if not count.isdecimal() or not 1 <= int(count) <= 10:
         raise bad_request(f"The number of answers must be from 1 to 10, not {count!r}.")
     if "threshold" in options:
         raise unsupported("the answers option 'threshold'")
-    return Semantic(name, query, captions, int(count) if answers else 0)
+    return Semantic(name, query, captions, shown.get("highlight") != "false", int(count) if answers else 0)
 
 
 def _extractive(body: Mapping[str, Any], name: str, known: Sequence[str]) -> tuple[bool, dict[str, str]]:
@@ -305,8 +310,7 @@ def _facet_value(field: Field, text: str) -> Any:
     """Return a number or moment that bounds a range."""
     try:
         if field.type == "Edm.DateTimeOffset":
-            moment = datetime.fromisoformat(text)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return moment(text, UTC)
         if field.type in NUMBERS and math.isfinite(number := float(text)):
             return int(number) if field.type in ("Edm.Int32", "Edm.Int64") and number == int(number) else number
     except ValueError as fault:

@@ -1,20 +1,26 @@
 """Index definitions: checked, completed with the service's defaults, and what a field's values may be. Pure."""
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from local.search_service import shapes
 from local.search_service.analysis import ANALYZERS
+from local.search_service.cors import Cors, parse_cors
 from local.search_service.errors import bad_request, unsupported
-from local.search_service.fields import COMPLEX, SCALARS, VECTOR_ELEMENTS, Field
+from local.search_service.fields import COMPLEX, SCALARS, VECTOR_ELEMENTS, Field, check_text_field
+from local.search_service.scoring_profiles import ScoringProfile, parse_profiles
+from local.search_service.vector_profiles import parse_metrics
 
-METRICS = ("cosine", "dotProduct", "euclidean")
 MAX_DIMENSIONS = 4_096
+MAX_FIELDS = 1_000
+MAX_DEPTH = 10
+MAX_COMPLEX_COLLECTIONS = 40
+MAX_COMPLEX_OBJECTS = 3_000  # in all collections of a document
 
 _BM25 = "#Microsoft.Azure.Search.BM25Similarity"
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){0,126}[a-z0-9]")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|[-_](?![-_])){0,126}[a-z0-9]")
 _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
 _INDEX_PROPERTIES = frozenset(
     [
@@ -47,7 +53,9 @@ _MUST_BE_EMPTY = (
     *("permissionFilterOption", "purviewEnabled"),
 )
 _SUGGESTERS = 1  # suggesters the service allows an index to have
-_COMPRESSIONS = ("scalarQuantization", "binaryQuantization")
+_SUGGESTER = frozenset({"name", "searchMode", "sourceFields"})
+_SEMANTIC_CONFIGURATION = frozenset({"name", "prioritizedFields", "rankingOrder"})
+_PRIORITIZED = frozenset({"titleField", "prioritizedContentFields", "prioritizedKeywordsFields"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +65,6 @@ class SemanticConfiguration:
     title: str
     contents: tuple[str, ...]
     keywords: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ScoringProfile:
-    """Weights of text fields. `functions` names the kinds of functions, which are not acted on."""
-
-    weights: Mapping[str, float]
-    functions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,8 @@ class IndexSchema:
     default_semantic: str
     profiles: Mapping[str, ScoringProfile]
     default_profile: str
+    complex_collections: bool  # whether there are collections of complex values
+    cors: Cors | None
     definition: Mapping[str, Any]
 
     def field(self, name: str) -> Field:
@@ -104,7 +106,8 @@ def check_name(name: Any, what: str) -> str:
     """Return a legal index or alias name. Raises a 400."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise bad_request(
-            f"Invalid {what} name {name!r}: lower-case letters, digits and single dashes, 2 to 128 characters.",
+            f"Invalid {what} name {name!r}: lower-case letters, digits, single dashes and underscores, 2 to "
+            "128 characters.",
             "InvalidName",
         )
     return name
@@ -122,23 +125,23 @@ def parse_index(value: Mapping[str, Any]) -> IndexSchema:
     given = shapes.objects(value.get("fields"), "fields")
     if not given:
         raise bad_request("An index must have fields.", "InvalidIndex")
-    metrics = _metrics(shapes.an_object(value.get("vectorSearch"), "vectorSearch"))
+    metrics = parse_metrics(value.get("vectorSearch"))
     completed = [_complete(field, "", False) for field in given]
     _check_names([field["name"] for field in completed])
     top = tuple(_field(field, "", False, metrics) for field in completed)
     fields = {field.name: field for field in _flat(top)}
+    _check_limits(fields)
     similarity = shapes.an_object(value.get("similarity"), "similarity") or {"@odata.type": _BM25}
     _check_similarity(similarity)
     shapes.a_text(value.get("description"), "description")
-    shapes.an_object(value.get("corsOptions"), "corsOptions")
+    cors = parse_cors(value.get("corsOptions"))
     keys = [field for field in fields.values() if field.key]
     if len(keys) != 1 or keys[0].kind != "Edm.String" or "/" in keys[0].name or not keys[0].retrievable:
         raise bad_request("An index must have exactly one key field, a retrievable Edm.String.", "InvalidIndex")
     suggesters = _suggesters(shapes.objects(value.get("suggesters"), "suggesters"), fields)
     semantic = shapes.an_object(value.get("semantic"), "semantic")
     configurations = _semantic(semantic, fields)
-    scoring = shapes.objects(value.get("scoringProfiles"), "scoringProfiles")
-    profiles = _profiles(scoring, fields)
+    profiles = parse_profiles(value.get("scoringProfiles"), fields)
     default_profile = shapes.a_text(value.get("defaultScoringProfile"), "defaultScoringProfile")
     if default_profile and default_profile not in profiles:
         raise bad_request(f"The default scoring profile '{default_profile}' is not defined.", "InvalidIndex")
@@ -147,7 +150,7 @@ def parse_index(value: Mapping[str, Any]) -> IndexSchema:
         **{key: [] for key in ("analyzers", "tokenizers", "tokenFilters", "charFilters", "normalizers")},
         "name": name,
         "defaultScoringProfile": default_profile or None,
-        "scoringProfiles": [_complete_profile(profile) for profile in scoring],
+        "scoringProfiles": [profile.definition for profile in profiles.values()],
         "suggesters": value.get("suggesters") or [],
         "encryptionKey": None,
         "similarity": {"k1": None, "b": None, **similarity},
@@ -164,12 +167,17 @@ def parse_index(value: Mapping[str, Any]) -> IndexSchema:
         default_semantic,
         profiles,
         default_profile,
+        any(field.is_complex and field.collection for field in fields.values()),
+        cors,
         definition,
     )
 
 
 def check_update(old: IndexSchema, new: IndexSchema) -> None:
-    """Allow what an existing index may change: added fields, retrievable. Raises a 400 naming the field otherwise."""
+    """Allow what an existing index may change: added fields, suggesters over those, and what search alone looks at.
+
+    Raises a 400 naming the field otherwise.
+    """
     for field in old.fields.values():
         now = new.fields.get(field.name)
         if now is None:
@@ -180,6 +188,35 @@ def check_update(old: IndexSchema, new: IndexSchema) -> None:
         if changed:
             message = f"Existing field '{field.name}' cannot be changed: {', '.join(changed)}."
             raise bad_request(message, "CannotChangeExistingField")
+    _check_suggesters(old, new)
+
+
+def _check_suggesters(old: IndexSchema, new: IndexSchema) -> None:
+    """Let a suggester have only fields that are added with it: prefixes are built when documents are written."""
+    for name in {**old.suggesters, **new.suggesters}:
+        before, now = set(old.suggesters.get(name, ())), set(new.suggesters.get(name, ()))
+        if gone := sorted(before - now):
+            raise bad_request(
+                f"The field '{gone[0]}' cannot be removed from the suggester '{name}'.", "CannotChangeExistingSuggester"
+            )
+        if present := sorted(field for field in now - before if field in old.fields):
+            raise bad_request(
+                f"Fields that were already present in an index ({', '.join(present)}) cannot be referenced by a new "
+                "suggester. Only new fields added in the same index update operation are allowed.",
+                "CannotChangeExistingSuggester",
+            )
+
+
+def _check_limits(fields: Mapping[str, Field]) -> None:
+    collections = sum(field.is_complex and field.collection for field in fields.values())
+    depth = max(len(field.parts) for field in fields.values())
+    for what, number, most in (
+        ("fields", len(fields), MAX_FIELDS),
+        ("levels of fields", depth, MAX_DEPTH),
+        ("collections of complex fields", collections, MAX_COMPLEX_COLLECTIONS),
+    ):
+        if number > most:
+            raise bad_request(f"An index can have {most} {what}, not {number}.", "InvalidIndex")
 
 
 def _flat(fields: tuple[Field, ...]) -> Iterator[Field]:
@@ -332,32 +369,33 @@ def _suggesters(given: list[Mapping[str, Any]], fields: Mapping[str, Field]) -> 
         raise bad_request(f"An index can have {_SUGGESTERS} suggester, not {len(given)}.", "InvalidIndex")
     found: dict[str, tuple[str, ...]] = {}
     for suggester in given:
+        shapes.only(suggester, _SUGGESTER, "search.suggester")
         mode = shapes.a_text(suggester.get("searchMode"), "suggesters/searchMode") or "analyzingInfixMatching"
         if mode != "analyzingInfixMatching":
             raise bad_request(f"Unknown suggester mode {mode!r}.", "InvalidIndex")
         names = shapes.names(suggester.get("sourceFields"), "suggesters/sourceFields")
         for name in names:
-            _check_text_field(fields, name, "The suggester")
+            check_text_field(fields, name, "The suggester")
         found[shapes.a_text(suggester.get("name"), "suggesters/name")] = tuple(names)
     return found
 
 
-def _check_text_field(fields: Mapping[str, Field], name: str, who: str) -> None:
-    if name not in fields or not fields[name].searchable or fields[name].is_vector:
-        raise bad_request(f"{who} names {name!r}, which is no searchable text field.", "InvalidIndex")
-
-
 def _semantic(semantic: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[str, SemanticConfiguration]:
+    shapes.only(semantic, frozenset({"defaultConfiguration", "configurations"}), "search.semanticSettings")
     found: dict[str, SemanticConfiguration] = {}
     for configuration in shapes.objects(semantic.get("configurations"), "semantic/configurations"):
+        shapes.only(configuration, _SEMANTIC_CONFIGURATION, "search.semanticConfiguration")
+        if configuration.get("rankingOrder") not in (None, "RerankerScore"):
+            raise unsupported("a rankingOrder other than RerankerScore")
         wanted = shapes.an_object(configuration.get("prioritizedFields"), "prioritizedFields")
+        shapes.only(wanted, _PRIORITIZED, "search.prioritizedFields")
         title = _field_name(shapes.an_object(wanted.get("titleField"), "titleField"))
         contents, keywords = (
             tuple(_field_name(item) for item in shapes.objects(wanted.get(part), part))
             for part in ("prioritizedContentFields", "prioritizedKeywordsFields")
         )
         for name in (*([title] if title else []), *contents, *keywords):
-            _check_text_field(fields, name, "The semantic configuration")
+            check_text_field(fields, name, "The semantic configuration")
         found[shapes.a_text(configuration.get("name"), "semantic/name")] = SemanticConfiguration(
             title, contents, keywords
         )
@@ -368,64 +406,8 @@ def _semantic(semantic: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[
 
 
 def _field_name(value: Mapping[str, Any]) -> str:
+    shapes.only(value, frozenset({"fieldName"}), "search.semanticField")
     return shapes.a_text(value.get("fieldName"), "fieldName")
-
-
-def _profiles(given: list[Mapping[str, Any]], fields: Mapping[str, Field]) -> dict[str, ScoringProfile]:
-    found: dict[str, ScoringProfile] = {}
-    for profile in given:
-        text = shapes.an_object(profile.get("text"), "scoringProfiles/text")
-        weights = shapes.an_object(text.get("weights"), "scoringProfiles/text/weights")
-        for name, weight in weights.items():
-            _check_text_field(fields, name, "The scoring profile")
-            if not isinstance(weight, int | float) or isinstance(weight, bool) or not weight > 0:
-                raise bad_request(f"The weight of '{name}' must be a number above 0, not {weight!r:.40}.")
-        functions = shapes.objects(profile.get("functions"), "scoringProfiles/functions")
-        kinds = tuple(shapes.a_text(function.get("type"), "scoringProfiles/functions/type") for function in functions)
-        found[shapes.a_text(profile.get("name"), "scoringProfiles/name")] = ScoringProfile(weights, kinds)
-    return found
-
-
-def _complete_profile(profile: Mapping[str, Any]) -> dict[str, Any]:
-    return {"functionAggregation": None, "text": None, **profile, "functions": profile.get("functions") or []}
-
-
-def _metrics(vector_search: Mapping[str, Any]) -> dict[str, str]:
-    """Return the metric of each vector profile."""
-    algorithms: dict[str, str] = {}
-    for algorithm in shapes.objects(vector_search.get("algorithms"), "vectorSearch/algorithms"):
-        kind = algorithm.get("kind")
-        if kind not in ("hnsw", "exhaustiveKnn"):
-            raise bad_request(f"Unknown vector search algorithm kind {kind!r:.40}.", "InvalidIndex")
-        parameters = shapes.an_object(algorithm.get(f"{kind}Parameters"), f"{kind}Parameters")
-        metric = shapes.a_text(parameters.get("metric"), "metric") or "cosine"
-        if metric not in METRICS:
-            raise unsupported(f"the vector metric {metric!r}")
-        algorithms[shapes.a_text(algorithm.get("name"), "vectorSearch/algorithms/name")] = metric
-    if vector_search.get("vectorizers"):
-        raise unsupported("'vectorizers'")
-    compressions: set[str] = set()
-    for compression in shapes.objects(vector_search.get("compressions"), "vectorSearch/compressions"):
-        if compression.get("kind") not in _COMPRESSIONS:
-            raise bad_request(f"Unknown vector compression kind {compression.get('kind')!r:.40}.", "InvalidIndex")
-        compressions.add(shapes.a_text(compression.get("name"), "vectorSearch/compressions/name"))
-    profiles: dict[str, str] = {}
-    for profile in shapes.objects(vector_search.get("profiles"), "vectorSearch/profiles"):
-        if profile.get("vectorizer"):
-            raise unsupported("'vectorizer' of a vector profile")
-        name = shapes.a_text(profile.get("name"), "vectorSearch/profiles/name")
-        algorithm_name = shapes.a_text(profile.get("algorithm"), "vectorSearch/profiles/algorithm")
-        compressed = shapes.a_text(profile.get("compression"), "vectorSearch/profiles/compression")
-        _check_defined(name, "algorithm", algorithm_name, algorithms)
-        if compressed:
-            _check_defined(name, "compression", compressed, compressions)
-        profiles[name] = algorithms[algorithm_name]
-    return profiles
-
-
-def _check_defined(profile: str, what: str, name: str, known: Container[str]) -> None:
-    if name not in known:
-        raise bad_request(f"Profile '{profile}' names the {what} {name!r}, which is not defined.", "InvalidIndex")
 
 
 def _check_similarity(similarity: Mapping[str, Any]) -> None:

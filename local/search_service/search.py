@@ -1,6 +1,5 @@
 """Running one search over an index: filter, text, vectors, fusion, order, page."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,17 +88,16 @@ class _Search:
             ordered = [*((scores[item.row], item.row) for item in made), *ordered[SEMANTIC_DEPTH:]]
         end = request.skip + request.top
         highlighter = _Highlighter(self._schema, request)
+        page = ordered[request.skip : end]
+        shown = self._index.all_shown((row for _, row in page), request.select)
         hits = [
-            Hit(
-                score,
-                self._index.shown(row, request.select),
-                highlighter.of(self._index.documents[row]),
-                ranked.get(row),
-            )
-            for score, row in ordered[request.skip : end]
+            Hit(score, document, highlighter.of(self._index.documents[row]), ranked.get(row))
+            for (score, row), document in zip(page, shown, strict=True)
         ]
         documents = [self._index.documents[row] for _, row in scored] if request.facets else []
-        facets = {facet.field: count_facet(self._schema, facet, documents) for facet in request.facets}
+        facets: dict[str, list[dict[str, Any]]] = {}
+        for facet in request.facets:  # a field may be asked for in several ways: its buckets follow each other
+            facets.setdefault(facet.field, []).extend(count_facet(self._schema, facet, documents))
         return Result(hits, total, facets, answers, len(ordered) > end)
 
     # ---- what matches ------------------------------------------------------------------------------------------------
@@ -250,8 +248,11 @@ def fuse(lists: Sequence[tuple[float, Scored]]) -> Scored:
     Cormack, Clarke, Buettcher, "Reciprocal rank fusion outperforms Condorcet", SIGIR 2009; the constant and the first
     rank are the service's.
     """
-    total: defaultdict[int, float] = defaultdict(float)
-    for weight, found in lists:
-        for rank, (_, row) in enumerate(found):
-            total[row] += weight / (RRF_CONSTANT + rank)
-    return sorted(((score, row) for row, score in total.items()), key=lambda hit: (-hit[0], hit[1]))
+    if not any(found for _, found in lists):
+        return []
+    rows = np.concatenate([np.array([row for _, row in found], dtype=np.int64) for _, found in lists])
+    parts = np.concatenate([weight / (RRF_CONSTANT + np.arange(len(found))) for weight, found in lists])
+    unique, place = np.unique(rows, return_inverse=True)
+    total = np.bincount(place, weights=parts)
+    best = np.lexsort((unique, -total))
+    return list(zip(total[best].tolist(), unique[best].tolist(), strict=True))

@@ -9,7 +9,16 @@ from typing import Any
 
 from local.search_service.errors import ServiceError, bad_request
 from local.search_service.index import SearchIndex, not_found
-from local.search_service.schema import IndexSchema, check_name, check_update, parse_index
+from local.search_service.schema import (
+    MAX_COMPLEX_COLLECTIONS,
+    MAX_COMPLEX_OBJECTS,
+    MAX_DEPTH,
+    MAX_FIELDS,
+    IndexSchema,
+    check_name,
+    check_update,
+    parse_index,
+)
 from local.search_service.store import Store
 
 MAX_ACTIONS = 1_000
@@ -116,7 +125,12 @@ class SearchService:
                 "skillsetCount": counter(0, 0),
                 "vectorIndexSize": counter(sum(vectors for _, vectors in sizes)),
             },
-            "limits": {"maxStoragePerIndex": None, "maxFieldsPerIndex": 1000},
+            "limits": {
+                "maxFieldsPerIndex": MAX_FIELDS,
+                "maxFieldNestingDepthPerIndex": MAX_DEPTH,
+                "maxComplexCollectionFieldsPerIndex": MAX_COMPLEX_COLLECTIONS,
+                "maxComplexObjectsInCollectionsPerDocument": MAX_COMPLEX_OBJECTS,
+            },
         }
 
     def _put(self, schema: IndexSchema) -> dict[str, Any]:
@@ -181,9 +195,15 @@ class SearchService:
 
     @staticmethod
     def _precondition(etag: str | None, if_match: str | None, if_none_match: str | None) -> None:
+        # An ETag is weak in the header and strong in the body: both mean the same state.
+        if_match, if_none_match = (value and value.removeprefix("W/") for value in (if_match, if_none_match))
         failed = (if_match is not None and etag is None) or (if_match not in (None, "*") and if_match != etag)
         if failed or (if_none_match is not None and etag is not None and if_none_match in ("*", etag)):
-            raise ServiceError(412, "The precondition given in one of the request headers evaluated to false.")
+            raise ServiceError(
+                412,
+                "The precondition given in one of the request headers evaluated to false. "
+                "No change was made to the resource from this request.",
+            )
 
 
 def _etag() -> str:

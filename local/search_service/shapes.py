@@ -39,6 +39,13 @@ def objects(value: Any, where: str) -> list[Mapping[str, Any]]:
     return [an_object(item if item is not None else "null", where) for item in a_list(value, where)]
 
 
+def only(value: Mapping[str, Any], known: frozenset[str], kind: str) -> None:
+    """Refuse properties that an object of this kind has not; OData's annotations may be anywhere."""
+    unknown = sorted(name for name in value if name not in known and not name.startswith("@odata."))
+    if unknown:
+        raise bad_request(f"The property '{unknown[0]:.60}' does not exist on type '{kind}'.")
+
+
 def names(value: Any, where: str) -> list[str]:
     """Return a list of names, given as such or as one text with commas."""
     parts: Any = value.split(",") if isinstance(value, str) else a_list(value, where)

@@ -112,7 +112,7 @@ class Store:
         with self._turn:
             row = self._db.execute(
                 "SELECT COALESCE(SUM(LENGTH(key) + LENGTH(body) + LENGTH(vectors)), 0), "
-                "COALESCE(SUM(LENGTH(vectors)), 0) FROM documents WHERE name = ?",
+                "COALESCE(SUM(LENGTH(vectors) - INSTR(vectors, x'0A')), 0) FROM documents WHERE name = ?",
                 (index,),
             ).fetchone()
         return int(row[0]), int(row[1])

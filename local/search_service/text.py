@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import tantivy
+from numpy.typing import NDArray
 
 from local.search_service.analysis import analyzer, prepare, terms
 from local.search_service.fields import Field, value_at
@@ -14,6 +15,7 @@ from local.search_service.vectors import Mask
 
 _HEAP_BYTES = 64_000_000
 _ROW = "_row"
+_MARGIN = 1.1  # more hits than the filter's share says are looked at, so that one search is mostly enough
 _FEW = 4_000  # allowed rows up to here become part of the query; above, hits are checked one by one
 
 
@@ -32,9 +34,10 @@ class TextEngine:
             self._index.register_tokenizer(name, analyzer(name))
         self._writer = self._index.writer(_HEAP_BYTES, 1)
         self._searcher = self._index.searcher()
+        self._staged = False  # whether something waits to be revealed
 
-    def replace(self, gone: Iterable[int], added: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
-        """Remove rows and add documents; visible to the next search."""
+    def stage(self, gone: Iterable[int], added: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        """Remove rows and add documents, to be visible after `reveal`: the engine works on them meanwhile."""
         rows = sorted(gone)
         if rows:
             # By query: the engine's deletion by term reads a Python int as signed, and finds no unsigned row.
@@ -48,6 +51,14 @@ class TextEngine:
                     if text:
                         document.add_text(_engine_name(field), prepare(field.analyzer, text))
             self._writer.add_document(document)
+            self._staged = True
+        self._staged = self._staged or bool(rows)
+
+    def reveal(self) -> None:
+        """Make what was staged visible to the next search."""
+        if not self._staged:
+            return
+        self._staged = False
         self._writer.commit()
         self._index.reload()
         self._searcher = self._index.searcher()
@@ -84,12 +95,15 @@ class TextEngine:
         self, built: tantivy.Query, allowed: Mask, most: int, total: int, count_all: bool
     ) -> tuple[list[tuple[float, int]], int]:
         """Look at more and more of the best hits until enough of them are allowed."""
-        looked = total if count_all else min(total, 2 * most)
+        share = max(1, int(np.count_nonzero(allowed))) / total
+        looked = total if count_all else min(total, int(most * _MARGIN / share))
         while True:
             found = self._searcher.search(built, limit=looked)
-            hits = [hit for hit in self._rows(found) if hit[1] < len(allowed) and allowed[hit[1]]]
-            if len(hits) >= most or len(found.hits) < looked or looked == total:
-                return hits[:most], len(hits)
+            scores, rows = self._split(found)
+            kept = np.flatnonzero(_at(allowed, rows))
+            if len(kept) >= most or len(rows) < looked or looked == total:
+                best = kept[:most]
+                return list(zip(scores[best].tolist(), rows[best].tolist(), strict=True)), len(kept)
             looked = min(total, 4 * looked)
 
     def _found(self, query: tantivy.Query, most: int) -> tuple[list[tuple[float, int]], int]:
@@ -97,10 +111,17 @@ class TextEngine:
         return self._rows(found), int(found.count or 0)
 
     def _rows(self, found: tantivy.SearchResult) -> list[tuple[float, int]]:
-        if not found.hits:
-            return []
-        rows = self._searcher.fast_field_values(_ROW, [address for _, address in found.hits])
-        return [(float(score or 0.0), int(row or 0)) for (score, _), row in zip(found.hits, rows, strict=True)]
+        scores, rows = self._split(found)
+        return list(zip(scores.tolist(), rows.tolist(), strict=True))
+
+    def _split(self, found: tantivy.SearchResult) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the scores and the rows of hits. A score is None when the query has none to give."""
+        hits = found.hits
+        if not hits:
+            return np.zeros(0), np.zeros(0, dtype=np.int64)
+        scores, addresses = zip(*hits, strict=True)
+        rows = self._searcher.fast_field_values(_ROW, list(addresses))
+        return np.nan_to_num(np.array(scores, dtype=np.float64)), np.array(rows, dtype=np.int64)
 
     def _build(
         self, query: Query, fields: Sequence[Field], match_all: bool, weights: Mapping[str, float]
@@ -159,6 +180,13 @@ class TextEngine:
         if len(queries) == 1:
             return queries[0]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
+
+
+def _at(mask: Mask, rows: NDArray[np.int64]) -> Mask:
+    """Return a mask's values at some rows; beyond its end it is False."""
+    inside: Mask = rows < len(mask)
+    inside[inside] = mask[rows[inside]]
+    return inside
 
 
 def _engine_name(field: Field) -> str:

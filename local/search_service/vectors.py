@@ -43,17 +43,21 @@ class VectorField:
         usable = self._present[: self._rows]
         if allowed is not None:
             usable = usable & _fitted(allowed, self._rows)
-        rows = np.flatnonzero(usable)
-        if not len(rows):
+        count = int(np.count_nonzero(usable))
+        if not count:
             return []
         target = self._prepared(np.asarray([query], dtype=np.float32))[0]
-        if len(rows) >= _DENSE * self._rows:
-            scores = self._scores(self._matrix[: self._rows], target)[rows]
+        if count == self._rows:
+            rows, closeness = np.arange(count), self._closeness(self._matrix[:count], target)
+        elif count >= _DENSE * self._rows:
+            rows = np.flatnonzero(usable)
+            closeness = self._closeness(self._matrix[: self._rows], target)[rows]
         else:
-            scores = self._scores(self._matrix[rows], target)
-        best = np.argpartition(-scores, k - 1)[:k] if k < len(rows) else np.arange(len(rows))
-        best = best[np.lexsort((rows[best], -scores[best]))]
-        return list(zip(scores[best].tolist(), rows[best].tolist(), strict=True))
+            rows = np.flatnonzero(usable)
+            closeness = self._closeness(self._matrix[rows], target)
+        best = np.argpartition(closeness, count - k)[count - k :] if k < count else np.arange(count)
+        best = best[np.lexsort((rows[best], -closeness[best]))]
+        return list(zip(self._scores(closeness[best]).tolist(), rows[best].tolist(), strict=True))
 
     def _prepared(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return vectors as the matrix holds them: for cosine at length 1, so that a product is the cosine."""
@@ -64,12 +68,18 @@ class VectorField:
         unit: NDArray[np.float32] = (block / norms).astype(np.float32)
         return unit
 
-    def _scores(self, block: NDArray[np.float32], target: Vector) -> NDArray[np.float32]:
+    def _closeness(self, block: NDArray[np.float32], target: Vector) -> NDArray[np.float32]:
+        """Return for each row a number that grows with its score and costs less: the product, or minus the distance."""
         if self._metric == "euclidean":
             distance: NDArray[np.float32] = np.linalg.norm(block - target, axis=1)
-            return (1.0 / (1.0 + distance)).astype(np.float32)
+            return -distance
         product: NDArray[np.float32] = block @ target
-        return product if self._metric == "dotProduct" else (1.0 / (2.0 - product)).astype(np.float32)
+        return product
+
+    def _scores(self, closeness: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._metric == "euclidean":
+            return 1.0 / (1.0 - closeness)
+        return closeness if self._metric == "dotProduct" else 1.0 / (2.0 - closeness)
 
     def _grow(self, rows: int) -> None:
         self._rows = max(self._rows, rows)

@@ -1,11 +1,13 @@
 """Documents: bytes to structured text to chunks. Knows nothing of lake, embeddings or index."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from shared.documents.chunking import chunk_document
-from shared.documents.model import Block, Chunk, ChunkLimits, Document, Embeddable, title_from_path
-from shared.documents.readers import choose
+from shared.documents.limits import ReadLimits
+from shared.documents.markdown import Page
+from shared.documents.model import Block, Chunk, ChunkLimits, Document, Embeddable, Extracted, title_from_path
+from shared.documents.readers import read, reader_suffix
 from shared.documents.tokens import ENCODING, count_tokens
 from shared.errors import UnreadableDocument
 
@@ -16,21 +18,30 @@ __all__ = [
     "ChunkLimits",
     "Document",
     "Embeddable",
+    "Extracted",
+    "ReadLimits",
     "chunk_document",
     "chunk_sha256",
     "count_tokens",
     "embedding_input",
     "read_document",
+    "reader_suffix",
     "title_from_path",
 ]
 
 # Part of the pipeline id. Raise a number whenever the same bytes may give another text or other chunks, which includes
 # a new version of an extraction library.
-PIPELINE_PARTS: Mapping[str, str] = {"extractor": "2", "chunker": "2", "tokenizer": ENCODING}
+PIPELINE_PARTS: Mapping[str, str] = {"extractor": "5", "chunker": "3", "tokenizer": ENCODING}
+
+DEFAULT_LIMITS = ReadLimits()
 
 
-def read_document(path: str, content: bytes) -> Document:
+def read_document(
+    path: str, content: bytes, limits: ReadLimits = DEFAULT_LIMITS, recognised: Sequence[Page] = ()
+) -> Document:
     """Return the document in `content`; `path` gives the extension and, failing all else, the title.
+
+    `recognised` are pages of it that are pictures, read by something else.
 
     Raises UnreadableDocument, with the true reason, for anything that cannot become text; nothing else is raised,
     whatever the bytes are.
@@ -38,7 +49,7 @@ def read_document(path: str, content: bytes) -> Document:
     if not content.strip():
         raise UnreadableDocument("empty", "the document has no content")
     try:
-        document = choose(path, content)(path, content)
+        document = read(path, content, limits, recognised)
     except UnreadableDocument:
         raise
     except (KeyboardInterrupt, SystemExit, MemoryError):

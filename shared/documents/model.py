@@ -12,7 +12,8 @@ class Block:
     """One block of a document: `text[start:end]` of its document.
 
     `level` is 1 to 6 for a heading, else 0; `heading` is a heading's plain text. `page` counts from 1, None where the
-    format has no pages.
+    format has no pages. `pages` are the labels of the first and the last page that it may be on by the document's table
+    of contents, the last "" where that does not say; None where there is no such table.
     """
 
     kind: Kind
@@ -21,15 +22,20 @@ class Block:
     level: int
     heading: str
     page: int | None
+    pages: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as text: its title, its whole text (Markdown), and the blocks in it, in order and not overlapping."""
+    """A document as text: its title, its whole text (Markdown), and the blocks in it, in order and not overlapping.
+
+    `pictures` are the numbers of pages that are pictures only, whose text is therefore not there.
+    """
 
     title: str
     text: str
     blocks: tuple[Block, ...]
+    pictures: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,18 @@ class ChunkLimits:
 
     target_tokens: int
     max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A document's chunks; `title` is None where it would only be the file's name in words.
+
+    `pictures` are the numbers of pages that are pictures only.
+    """
+
+    title: str | None
+    chunks: tuple[Chunk, ...]
+    pictures: tuple[int, ...] = ()
 
 
 class Embeddable(Protocol):

@@ -8,12 +8,14 @@ import contextlib
 import io
 import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pdf_oxide
 import pypdfium2
 
-from shared.documents.markdown import Page, document
+from shared.documents.limits import ReadLimits
+from shared.documents.markdown import Page, document, shortened
 from shared.documents.model import Document
 from shared.documents.running import without_running_titles
 from shared.errors import UnreadableDocument
@@ -31,11 +33,20 @@ _FILE_NAME = re.compile(r"\.\w{1,5}$|^(Microsoft|untitled)\b", re.IGNORECASE)
 pdf_oxide.disable_logging()  # it reports every oddity of a file; what matters is raised
 
 
-def read_pdf(path: str, content: bytes) -> Document:
-    """Read a PDF with headings, tables and page numbers. Raises UnreadableDocument: encrypted, image_only."""
+def read_pdf(path: str, content: bytes, limits: ReadLimits, recognised: Sequence[Page] = ()) -> Document:
+    """Read a PDF with headings, tables and page numbers.
+
+    `recognised` are pages of it that are pictures, read by something else. Raises UnreadableDocument: encrypted,
+    image_only, too_many_pages.
+    """
     try:
         with contextlib.closing(pypdfium2.PdfDocument(io.BytesIO(content))) as plain:
+            if len(plain) > limits.pages:
+                raise UnreadableDocument("too_many_pages", f"{len(plain)} pages; DOCUMENT_MAX_PAGES is {limits.pages}")
             pages = _pages(plain, content)
+            for page in recognised:
+                pages[(page.number or 0) - 1] = page.markdown
+            pictures = tuple(at + 1 for at, text in enumerate(pages) if not text.strip() and _has_image(plain, at))
             title = str(plain.get_metadata_value("Title") or "").strip()
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower() or b"/Encrypt" in content:
@@ -45,14 +56,14 @@ def read_pdf(path: str, content: bytes) -> Document:
         raise UnreadableDocument("image_only", f"none of the {len(pages)} pages has text; it may be a scan")
     numbered = [Page(number, text) for number, text in enumerate(without_running_titles(pages), start=1)]
     title = "" if _FILE_NAME.search(title) else title
-    made = document(path, numbered, title)
+    made = replace(document(path, numbered, title), pictures=pictures)
     return made if title else replace(made, title=_cover_title(made) or made.title)
 
 
 def _cover_title(made: Document) -> str:
     """Return the headings that a document opens with, as one: a cover names the company and below it the subject."""
     run = list(itertools.takewhile(lambda block: block.kind == "heading", made.blocks))
-    return ": ".join(block.heading for block in run if (block.level, block.page) == (run[0].level, run[0].page))
+    return shortened(": ".join(one.heading for one in run if (one.level, one.page) == (run[0].level, run[0].page)))
 
 
 def _pages(plain: pypdfium2.PdfDocument, content: bytes) -> list[str]:
@@ -61,6 +72,11 @@ def _pages(plain: pypdfium2.PdfDocument, content: bytes) -> list[str]:
     except Exception:  # the plain reader has opened it, and that is enough
         rich = None
     return [_page(plain, rich, index) for index in range(len(plain))]
+
+
+def _has_image(plain: pypdfium2.PdfDocument, index: int) -> bool:
+    with contextlib.closing(plain[index]) as page:
+        return any(True for _ in page.get_objects(filter=[pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]))
 
 
 def _page(plain: pypdfium2.PdfDocument, rich: pdf_oxide.PdfDocument | None, index: int) -> str:

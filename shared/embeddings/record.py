@@ -2,13 +2,15 @@
 
 Layout, all integers little-endian:
 
-    4 bytes   magic `WLR1` (the number is the format's version)
+    4 bytes   magic `WLR2` (the number is the format's version)
     4 bytes   length H of the header
-    H bytes   header, UTF-8 JSON: {"title", "dimensions", "chunks": [{"text", "heading", "page", "start", "end"}, ...]}
+    H bytes   header, UTF-8 JSON: {"content", "title", "dimensions",
+                                   "chunks": [{"text", "heading", "page", "start", "end"}, ...]}
     N*D*4     vectors, float32, in the order of the chunks
     32 bytes  SHA-256 of everything before
 
-A damaged record is recognised by its checksum and treated as absent, so it is computed and written again.
+`content` is the content key that the record was made from. A damaged record is recognised by its checksum, one that
+lies under another's name by its content; either is treated as absent, so it is computed and written again.
 """
 
 import hashlib
@@ -19,7 +21,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MAGIC = b"WLR1"
+MAGIC = b"WLR2"
 CHECKSUM_BYTES = 32
 
 Vectors = NDArray[np.float32]
@@ -49,14 +51,15 @@ class Record:
 
 
 class DamagedRecord(ValueError):
-    """The bytes are not a whole record of this format."""
+    """The bytes are not a whole record of this format and of the content that was asked for."""
 
 
-def encode(record: Record) -> bytes:
+def encode(record: Record, content_key: str) -> bytes:
     """Return the record's bytes. Raises ValueError when vectors and chunks do not match in number."""
     if record.vectors.ndim != 2 or len(record.vectors) != len(record.chunks):
         raise ValueError(f"{len(record.chunks)} chunks but vectors of shape {record.vectors.shape}")
     header = {
+        "content": content_key,
         "title": record.title,
         "dimensions": int(record.vectors.shape[1]),
         "chunks": [asdict(chunk) for chunk in record.chunks],
@@ -66,14 +69,24 @@ def encode(record: Record) -> bytes:
     return body + hashlib.sha256(body).digest()
 
 
-def decode(data: bytes) -> Record:
-    """Return the record in `data`. Raises DamagedRecord when it is cut short, altered or of another format."""
+def decode(data: bytes, content_key: str) -> Record:
+    """Return the record in `data`.
+
+    Raises DamagedRecord, and nothing else, when it is cut short, altered, of another format or of another content.
+    """
     body, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
     if not body.startswith(MAGIC) or hashlib.sha256(body).digest() != checksum:
         raise DamagedRecord("checksum or format does not match")
-    start = len(MAGIC) + 4
-    end = start + int(struct.unpack_from("<I", body, len(MAGIC))[0])
-    header = json.loads(body[start:end])
-    chunks = tuple(StoredChunk(**chunk) for chunk in header["chunks"])
-    vectors = np.frombuffer(body[end:], dtype="<f4").reshape(len(chunks), header["dimensions"])
-    return Record(header["title"], chunks, vectors.astype(np.float32))
+    try:
+        start = len(MAGIC) + 4
+        end = start + int(struct.unpack_from("<I", body, len(MAGIC))[0])
+        header = json.loads(body[start:end])
+        content = header["content"]
+        chunks = tuple(StoredChunk(**chunk) for chunk in header["chunks"])
+        vectors = np.frombuffer(body[end:], dtype="<f4").reshape(len(chunks), header["dimensions"])
+        record = Record(header["title"], chunks, vectors.astype(np.float32))
+    except (LookupError, TypeError, ValueError, RecursionError, struct.error) as fault:  # whole, but no record
+        raise DamagedRecord(f"{type(fault).__name__}: {fault}") from fault
+    if content != content_key:
+        raise DamagedRecord(f"it is of the content {content!r}")
+    return record

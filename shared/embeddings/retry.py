@@ -4,35 +4,18 @@ The SDK's own retries are switched off for these calls: its waits would be hidde
 while the others run on into the same refusal.
 """
 
-import email.utils
 import random
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
 
 import openai
+
+from shared.retry_after import stated_wait
 
 ATTEMPTS = 8  # of one call, the first included; after them the trigger that asked tries again
 FIRST_WAIT = 0.5  # seconds; doubled with every attempt where the service names no time
 LONGEST_WAIT = 30.0  # seconds, of those
 LONGEST_STATED = 120.0  # seconds; a service that names more is left to the trigger's retry
 JITTER = 0.25  # of the wait, added so that processes do not come back together
-
-
-def stated_wait(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds that a reply asks to wait: `retry-after-ms`, else `Retry-After` in seconds or as a date."""
-    milliseconds = headers.get("retry-after-ms", "").strip()
-    if milliseconds.replace(".", "", 1).isdecimal():
-        return float(milliseconds) / 1000
-    seconds = headers.get("retry-after", "").strip()
-    if seconds.replace(".", "", 1).isdecimal():
-        return float(seconds)
-    try:
-        then = email.utils.parsedate_to_datetime(seconds)
-    except ValueError:
-        return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
 
 
 def is_passing(error: openai.APIError) -> bool:

@@ -1,19 +1,29 @@
 """The embedding store: chunk records and vectors in the lake's own account, so that they are replicated with it.
 
 Below the pipeline id there are two kinds of blob. A *record* is named by its content and never changes; a *pointer*
-says which record a document's version has, so that a rebuild need not download the document. Both are written whole and
-are safe under concurrent writers: two workers with the same content write the same bytes.
+says which record a document's version has, so that a rebuild need not download the document. Both are written whole
+and are safe under concurrent writers: of several workers with one content the first one's record stays, and all use it.
+
+A store whose container is gone is an empty one, and is made again where the app may: that costs embeddings, but stops
+no recovery.
 """
 
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import ContainerClient
 
 from shared.embeddings.record import DamagedRecord, Record, decode, encode
@@ -25,7 +35,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Which content a document's version has. `content_key` names the record, which has `chunks` chunks."""
+    """Which content a document's version has. `content_key` names the record, which has `chunks` chunks of `tokens`
+    tokens together, and `outline_sha256` is the hash of title, order and pages; 0 and "" where an older app has not
+    noted them. `taken_out`: the document was deleted after this version.
+    """
 
     path: str
     etag: str
@@ -33,6 +46,9 @@ class Pointer:
     content_key: str
     content_sha256: str
     chunks: int
+    tokens: int = 0
+    taken_out: bool = False
+    outline_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +60,9 @@ class StoredSummary:
     content_key: str
     content_sha256: str
     chunks: int
+    tokens: int = 0
+    taken_out: bool = False
+    outline_sha256: str = ""
 
 
 class EmbeddingStore:
@@ -79,14 +98,21 @@ class EmbeddingStore:
             "content_key": quote(pointer.content_key),  # metadata is ASCII, a file's extension need not be
             "content_sha256": pointer.content_sha256,
             "chunks": str(pointer.chunks),
+            "tokens": str(pointer.tokens),
+            **({"outline_sha256": pointer.outline_sha256} if pointer.outline_sha256 else {}),
+            **({"taken_out": "true"} if pointer.taken_out else {}),
         }
-        await self._container.upload_blob(self._pointer_name(document_id), data, overwrite=True, metadata=metadata)
+        await self._upload(self._pointer_name(document_id), data, overwrite=True, metadata=metadata)
+
+    async def take_out(self, document_id: str) -> None:
+        """Note that the document was deleted: its record still lends vectors, but is no version to fall back on."""
+        pointer = None if self._read_only else await self.pointer(document_id)
+        if pointer and not pointer.taken_out:
+            await self.point(document_id, replace(pointer, taken_out=True))
 
     async def summaries(self) -> AsyncIterator[StoredSummary]:
-        """Yield a summary of every pointer, in the order of document ids."""
-        async for blob in self._container.list_blobs(
-            name_starts_with=self._pointer_name("")[:-5], include=["metadata"]
-        ):
+        """Yield a summary of every pointer, in the order of document ids; none where the container is gone."""
+        async for blob in self._pointers():
             found = dict(blob.metadata or {})
             try:
                 yield StoredSummary(
@@ -95,9 +121,20 @@ class EmbeddingStore:
                     content_key=unquote(found["content_key"]),
                     content_sha256=found["content_sha256"],
                     chunks=int(found["chunks"]),
+                    tokens=int(found.get("tokens", 0)),
+                    taken_out="taken_out" in found,
+                    outline_sha256=found.get("outline_sha256", ""),
                 )
             except (KeyError, ValueError):
                 logger.warning("embedding_store damaged=metadata blob=%s", blob.name)
+
+    async def _pointers(self) -> AsyncIterator[BlobProperties]:
+        listed = self._container.list_blobs(name_starts_with=self._pointer_name("")[:-5], include=["metadata"])
+        try:
+            async for blob in listed:
+                yield blob
+        except ResourceNotFoundError:
+            logger.error("embedding_store missing=container name=%s", self._container.container_name)
 
     async def record(self, content_key: str) -> Record | None:
         """Return the record of this content, or None when there is none that can be read."""
@@ -122,7 +159,7 @@ class EmbeddingStore:
 
     def _decoded(self, content_key: str, data: bytes) -> Record | None:
         try:
-            record = decode(data)
+            record = decode(data, content_key)
             if record.vectors.shape[1] != self._dimensions:
                 raise DamagedRecord(f"its vectors have length {record.vectors.shape[1]}, not {self._dimensions}")
             return record
@@ -130,33 +167,54 @@ class EmbeddingStore:
             logger.warning("embedding_store damaged=record content=%s fault=%r", content_key, str(damage))
             return None
 
-    async def save(self, content_key: str, record: Record) -> None:
-        """Write the record, unless there is a whole one: the first of several writers wins, a damaged one is replaced.
+    async def save(self, content_key: str, record: Record) -> Record:
+        """Write the record, unless there is a whole one; returns the one that the store holds now.
 
-        The replacement is bound to the damaged blob's ETag: where another worker was faster, its record stays.
+        The first of several writers wins: a model need not give the same vector twice, and what is indexed shall be
+        what a rebuild will read. A damaged record is replaced, bound to its ETag: where another worker was faster, its
+        record stays.
         """
         if self._read_only:
-            return
-        blob = self._container.get_blob_client(self._record_name(content_key))
-        data = encode(record)
+            return record
+        name, data = self._record_name(content_key), encode(record, content_key)
         try:
-            await blob.upload_blob(data, overwrite=False)  # If-None-Match: *
+            await self._upload(name, data, overwrite=False)  # If-None-Match: *
         except ResourceExistsError:
-            if await self.adopt(content_key) is None:
-                await self._repair(content_key, data)
+            held = await self.adopt(content_key)
+            if held is not None:
+                return held
+            await self._repair(content_key, data)
+        return record
 
     async def _repair(self, content_key: str, data: bytes) -> None:
         """Put a whole record where adopting found a damaged one, or none."""
-        blob = self._container.get_blob_client(self._record_name(content_key))
+        name = self._record_name(content_key)
+        blob = self._container.get_blob_client(name)
         try:
             etag = (await blob.get_blob_properties()).etag
             await blob.upload_blob(
                 data, overwrite=True, etag=etag, match_condition=MatchConditions.IfNotModified, metadata={}
             )
         except ResourceNotFoundError:
-            await blob.upload_blob(data, overwrite=True)  # collected meanwhile
+            await self._upload(name, data, overwrite=True)  # collected meanwhile
         except ResourceModifiedError:
             logger.info("embedding_store repaired_by=another content=%s", content_key)
+
+    async def _upload(self, name: str, data: bytes, overwrite: bool, metadata: dict[str, str] | None = None) -> None:
+        """Write a blob; where the container is gone, make it first. What cannot be kept is logged: it is a copy."""
+        try:
+            await self._container.upload_blob(name, data, overwrite=overwrite, metadata=metadata)
+            return
+        except ResourceNotFoundError:
+            logger.error("embedding_store missing=container name=%s", self._container.container_name)
+        try:
+            with contextlib.suppress(ResourceExistsError):  # another worker made it
+                await self._container.create_container()
+            await self._container.upload_blob(name, data, overwrite=overwrite, metadata=metadata)
+        except ResourceExistsError:
+            raise
+        except HttpResponseError as fault:
+            logger.error("embedding_store not_kept=%s fault=%r", name, fault.message)
 
     async def _read(self, name: str) -> bytes | None:
         try:

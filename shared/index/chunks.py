@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from azure.search.documents.aio import SearchClient
-from azure.search.documents.models import VectorizedQuery
+import numpy as np
 
 from shared.embeddings.record import Vectors
+from shared.index.client import BulkClient, vector_query
 from shared.index.schema import SCALARS, VECTOR, IndexedChunk
-from shared.index.writer import BulkWriter
+from shared.index.writer import BulkWriter, Check
 
 PAGE = 1_000  # most results in one page
 
@@ -15,9 +15,14 @@ PAGE = 1_000  # most results in one page
 class Chunks:
     """The chunks of one index."""
 
-    def __init__(self, client: SearchClient, writer: BulkWriter) -> None:
+    def __init__(self, client: BulkClient, writer: BulkWriter, check: Check | None = None) -> None:
         self._client = client
         self._writer = writer
+        self._check = check
+
+    def fenced(self, check: Check) -> "Chunks":
+        """Return the same chunks for a writer whose right to write may end: `check` raises when it has."""
+        return Chunks(self._client, self._writer, check)
 
     async def of_document(self, document_id: str) -> tuple[IndexedChunk, ...]:
         """Return every chunk of one document, ordered by key; empty when it is not indexed."""
@@ -25,23 +30,35 @@ class Chunks:
 
     async def between(self, start: str, end: str) -> AsyncIterator[IndexedChunk]:
         """Yield the chunks whose keys lie from `start` (inclusive) to `end` (exclusive), ordered by key."""
-        async for chunk in self._scan(f"id ge '{start}' and id lt '{end}'"):
+        async for chunk in self._scan(_range(start, end)):
             yield chunk
 
-    async def findable(self, start: str, end: str, dimensions: int, most: int) -> frozenset[str]:
-        """Return the keys in a range that a vector query finds, `most` at most: those that have a vector."""
-        query = VectorizedQuery(
-            vector=[1.0] + [0.0] * (dimensions - 1), k_nearest_neighbors=most, fields=VECTOR, exhaustive=True
-        )
+    async def findable(self, start: str, end: str, dimensions: int, most: int) -> tuple[IndexedChunk, ...]:
+        """Return the chunks in a range of keys that a vector query finds, `most` at most: those that have a vector."""
+        query = {**vector_query(np.eye(1, dimensions, dtype=np.float32)[0], most, VECTOR), "exhaustive": True}
         results = await self._client.search(
-            vector_queries=[query], filter=f"id ge '{start}' and id lt '{end}'", select=["id"], top=most
+            vector_queries=[query], filter=_range(start, end), select=list(SCALARS), top=most
         )
-        return frozenset([result["id"] async for result in results])
+        return tuple([IndexedChunk.from_fields(result) async for result in results])
+
+    async def count_between(self, start: str, end: str) -> int:
+        """Return the number of chunks whose keys lie from `start` (inclusive) to `end` (exclusive)."""
+        results = await self._client.search(
+            search_text="*", filter=_range(start, end), select=["id"], include_total_count=True, top=0
+        )
+        return int(await results.get_count() or 0)
 
     async def all(self) -> AsyncIterator[IndexedChunk]:
         """Yield every chunk, ordered by key."""
         async for chunk in self._scan(""):
             yield chunk
+
+    async def other_pipeline(self, pipeline: str) -> str | None:
+        """Return a pipeline other than the one named that has written chunks here, or None where there is none."""
+        results = await self._client.search(
+            search_text="*", filter=f"pipeline ne '{pipeline}'", select=["pipeline"], top=1
+        )
+        return next(iter([str(result["pipeline"]) async for result in results]), None)
 
     async def count(self) -> int:
         """Return the number of chunks."""
@@ -60,7 +77,8 @@ class Chunks:
             [
                 {"@search.action": "upload", **chunk.fields(), VECTOR: vector}
                 for chunk, vector in zip(chunks, vectors, strict=True)
-            ]
+            ],
+            self._check,
         )
 
     async def merge(self, chunks: Sequence[IndexedChunk]) -> float:
@@ -68,11 +86,11 @@ class Chunks:
 
         Raises ChunkMissing when one is gone.
         """
-        return await self._writer.send([{"@search.action": "merge", **chunk.fields()} for chunk in chunks])
+        return await self._writer.send([{"@search.action": "merge", **chunk.fields()} for chunk in chunks], self._check)
 
     async def delete(self, keys: Iterable[str]) -> float:
         """Delete chunks by key; those that are gone already are fine. Returns seconds waited."""
-        return await self._writer.send([{"@search.action": "delete", "id": key} for key in keys])
+        return await self._writer.send([{"@search.action": "delete", "id": key} for key in keys], self._check)
 
     async def _scan(self, condition: str) -> AsyncIterator[IndexedChunk]:
         """Yield chunks, paging by key: the service refuses `$skip` beyond 100,000, and its pages shift under writes."""
@@ -93,3 +111,7 @@ class Chunks:
             if len(found) < PAGE:
                 return
             last = found[-1].id
+
+
+def _range(start: str, end: str) -> str:
+    return f"id ge '{start}' and id lt '{end}'"

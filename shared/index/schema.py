@@ -1,5 +1,7 @@
 """The search index: its fields, and the chunk as the app sees it."""
 
+import functools
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +25,7 @@ VECTOR = "content_vector"
 VECTOR_PROFILE = "default"
 SEMANTIC_CONFIGURATION = "default"
 ANALYZER = "en.lucene"
-SCHEMA_VERSION = "1"  # bump on any change below: part of the pipeline id
+SCHEMA_VERSION = "3"  # bump on any change below: part of the pipeline id
 
 # Everything of a chunk but its vector: what is compared, merged and shown.
 SCALARS: tuple[str, ...] = (
@@ -44,6 +46,7 @@ SCALARS: tuple[str, ...] = (
     "allowed_groups",
     "pipeline",
     "tags",
+    "newer_unreadable",
 )
 
 
@@ -52,7 +55,8 @@ class IndexedChunk:
     """One search document: a chunk of one version of one lake document.
 
     `name` is the file's name in words, so that a question can name it. `ordinal` counts from 0, `chunk_count` is the
-    number of chunks of this version; `last_modified` is in UTC.
+    number of chunks of this version; `last_modified` is in UTC. `newer_unreadable` is why a newer version is not
+    shown, "" while there is none.
     """
 
     id: str
@@ -72,23 +76,52 @@ class IndexedChunk:
     allowed_groups: tuple[str, ...]
     pipeline: str
     tags: str
+    newer_unreadable: str = ""
 
     def fields(self) -> dict[str, Any]:
         """Return the search document without its vector."""
         values = {name: getattr(self, name) for name in SCALARS}
         values["allowed_groups"] = list(self.allowed_groups)
         values["last_modified"] = self.last_modified.isoformat().replace("+00:00", "Z")
+        values["labels"] = [label(name, value) for name, value in json.loads(self.tags or "{}").items()]
         return values
 
     @classmethod
     def from_fields(cls, values: dict[str, Any]) -> "IndexedChunk":
         """Build a chunk from a search result that selected SCALARS."""
-        known = {name: values.get(name) for name in SCALARS}
-        known["allowed_groups"] = tuple(sorted(known["allowed_groups"] or ()))
-        known["last_modified"] = datetime.fromisoformat(str(known["last_modified"]))
-        for name in ("name", "title", "heading", "content", "version_id", "tags"):
-            known[name] = known[name] or ""
-        return cls(**known)  # type: ignore[arg-type]
+        value = values.get
+        # One by one: a verification builds every chunk of the index once.
+        return cls(
+            id=values["id"],
+            document_id=values["document_id"],
+            path=values["path"],
+            name=value("name") or "",
+            title=value("title") or "",
+            heading=value("heading") or "",
+            content=value("content") or "",
+            ordinal=values["ordinal"],
+            chunk_count=values["chunk_count"],
+            page=value("page"),
+            version_id=value("version_id") or "",
+            etag=values["etag"],
+            last_modified=_moment(values["last_modified"]),
+            content_sha256=values["content_sha256"],
+            allowed_groups=tuple(sorted(value("allowed_groups") or ())),
+            pipeline=values["pipeline"],
+            tags=value("tags") or "",
+            newer_unreadable=value("newer_unreadable") or "",
+        )
+
+
+@functools.lru_cache(maxsize=1_024)
+def _moment(text: str) -> datetime:
+    """Return the time that a search result has: the same for all chunks of a document."""
+    return datetime.fromisoformat(text)
+
+
+def label(name: str, value: str) -> str:
+    """Return a tag as filters compare it: names without case, as storage has them."""
+    return f"{name.lower()}={value}"
 
 
 def index_definition(name: str, dimensions: int) -> SearchIndex:
@@ -112,6 +145,9 @@ def index_definition(name: str, dimensions: int) -> SearchIndex:
         SimpleField(name="allowed_groups", type=f"Collection({text.value})", filterable=True),
         SimpleField(name="pipeline", type=text, filterable=True),
         SimpleField(name="tags", type=text),
+        # The tags once more, one `name=value` each: what a filter can ask for.
+        SimpleField(name="labels", type=f"Collection({text.value})", filterable=True),
+        SimpleField(name="newer_unreadable", type=text),
         SearchField(
             name=VECTOR,
             type=f"Collection({SearchFieldDataType.SINGLE.value})",

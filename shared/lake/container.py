@@ -1,16 +1,34 @@
 """The lake's container of documents: listing, heads, versions, and reading a document at a version."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties
+from azure.core.exceptions import HttpResponseError, ResourceModifiedError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties, StorageErrorCode
 from azure.storage.blob.aio import ContainerClient
 
-from shared.lake.model import LakeDocument, LakeVersion, is_document
+from shared.lake.model import LakeDocument, LakeVersion, groups_in, is_document
+
+# What the service says, with a status of 400, of a text that cannot be a version's id: there is no such version.
+NO_VERSION_ID = (StorageErrorCode.INVALID_QUERY_PARAMETER_VALUE, StorageErrorCode.OUT_OF_RANGE_QUERY_PARAMETER_VALUE)
 
 History = list[BlobProperties]  # the versions of one document, the current one among them while it exists
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBlob:
+    """One version of a document: where it lies, its type, the groups that it names itself, its bytes as they come.
+
+    `etag` carries no quotes.
+    """
+
+    path: str
+    etag: str
+    content_type: str
+    allowed_groups: tuple[str, ...]
+    content: AsyncIterator[bytes]
 
 
 class DocumentMoved(Exception):
@@ -76,12 +94,29 @@ class Lake:
     async def versions(self, path: str) -> tuple[LakeVersion, ...]:
         """Return the document's versions, newest first; empty when there never was such a document."""
         found: list[LakeVersion] = []
-        async for blob in self._container.list_blobs(name_starts_with=path, include=["versions"]):
-            if blob.name == path:
-                found.append(
-                    LakeVersion(path, blob.version_id or "", bool(blob.is_current_version), _utc(blob), blob.size or 0)
+        async for blob in self._container.list_blobs(name_starts_with=path, include=["metadata", "versions"]):
+            if blob.name != path:
+                break  # a name comes before all others that begin with it
+            found.append(
+                LakeVersion(
+                    path,
+                    blob.version_id or "",
+                    bool(blob.is_current_version),
+                    _utc(blob),
+                    blob.size or 0,
+                    groups_in(blob.metadata or {}),
                 )
+            )
         return tuple(sorted(found, key=lambda version: version.version_id, reverse=True))
+
+    async def at(self, path: str, version_id: str) -> LakeDocument | None:
+        """Return the document as it was in one version, or None when the lake does not have that any more."""
+        if not version_id:
+            return None
+        try:
+            return _document(await self._container.get_blob_client(path).get_blob_properties(version_id=version_id))
+        except ResourceNotFoundError:
+            return None
 
     async def read(self, document: LakeDocument) -> bytes:
         """Return the bytes of exactly this version. Raises DocumentMoved when they are no longer to be had.
@@ -105,17 +140,26 @@ class Lake:
         try:
             stream = await self._container.get_blob_client(path).download_blob()
             return await stream.readall()
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            if getattr(error, "error_code", None) == StorageErrorCode.CONTAINER_NOT_FOUND:
+                raise  # nothing can be said of a blob in a container that is not there
             return None
 
-    async def open_version(self, path: str, version_id: str) -> tuple[str, AsyncIterator[bytes]] | None:
-        """Return content type and a stream of bytes of one version, or None when there is no such version."""
+    async def open_version(self, path: str, version_id: str) -> OpenedBlob | None:
+        """Return one version, ready to be read, or None when there is no such version."""
         blob = self._container.get_blob_client(path)
         try:
             stream = await blob.download_blob(version_id=version_id)
         except ResourceNotFoundError:
             return None
-        return stream.properties.content_settings.content_type or "application/octet-stream", stream.chunks()
+        except HttpResponseError as error:
+            if getattr(error, "error_code", None) in NO_VERSION_ID:
+                return None
+            raise
+        properties = stream.properties
+        content_type = properties.content_settings.content_type or "application/octet-stream"
+        groups = groups_in(properties.metadata or {})
+        return OpenedBlob(path, properties.etag.strip('"'), content_type, groups, stream.chunks())
 
 
 def _document(blob: BlobProperties) -> LakeDocument:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.access import NOBODY
+
 GROUPS_METADATA = "allowed_groups"
+PROBES = ".warmlake/probes.json"  # questions that a rebuild asks before it lets a generation answer
 _SUBJECT = re.compile(r"/blobServices/default/containers/(?P<container>[^/]+)/blobs/(?P<path>.+)", re.DOTALL)
 
 
@@ -28,11 +31,8 @@ class LakeDocument:
 
     @property
     def allowed_groups(self) -> tuple[str, ...]:
-        """Groups that may see the document, from the blob's metadata; none given: everybody."""
-        # Metadata names are case-insensitive: `Allowed_Groups` restricts just the same.
-        given = [value for name, value in self.metadata.items() if name.lower() == GROUPS_METADATA]
-        names = ",".join(given).split(",")
-        return tuple(sorted({name.strip() for name in names if name.strip()}))
+        """Groups that may see the document, from the blob's metadata, see `groups_in`."""
+        return groups_in(self.metadata)
 
     @property
     def tags(self) -> str:
@@ -43,13 +43,28 @@ class LakeDocument:
 
 @dataclass(frozen=True, slots=True)
 class LakeVersion:
-    """One version of a document, current or not."""
+    """One version of a document, current or not. `allowed_groups` are those that this version names."""
 
     path: str
     version_id: str
     is_current: bool
     last_modified: datetime
     size: int
+    allowed_groups: tuple[str, ...] = ()
+
+
+def groups_in(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the groups that a blob's metadata names, in order.
+
+    Without such metadata the document is for everybody: (). Where it is there and names no group, it is for nobody, as
+    a folder with such a rule is: a list that came out empty must not open what it was to close.
+    """
+    # Metadata names are case-insensitive: `Allowed_Groups` restricts just the same.
+    given = [value for name, value in metadata.items() if name.lower() == GROUPS_METADATA]
+    if not given:
+        return ()
+    names = ",".join(given).split(",")
+    return tuple(sorted({name.strip() for name in names if name.strip()})) or NOBODY
 
 
 def is_document(path: str) -> bool:

@@ -1,19 +1,21 @@
 """Compare one page of the lake with the same range of the index: what is missing, wrong or too much. Pure.
 
 Everything that a reader could ever be shown is checked: that every document is there at its version and whole, that
-every chunk has the text that its key was made from, and that nothing else is there.
+every chunk has the text that its key was made from, and that nothing else is there. Of a document whose newest version
+cannot be read, that is what answers in its place. Vectors are checked for being there, not number by number.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
-from shared.documents import chunk_sha256
-from shared.embeddings.record import StoredChunk
+from shared.documents import chunk_sha256, title_from_path
 from shared.ids import chunk_key
 from shared.index.schema import IndexedChunk
 from shared.recovery.manifest import Entry, Page
-from shared.sync import is_whole
+from shared.sync import is_whole, outline_sha256
 
 SHOWN = 50  # paths listed in a report; the counts are complete
 KINDS = ("missing", "stale", "altered", "without_vector", "extra")  # each is a fault; "quarantined" is not
@@ -51,11 +53,13 @@ def compare(
     findable: frozenset[str],
     unreadable: Mapping[str, str],
     pipeline: str,
+    fallbacks: Mapping[str, Iterable[IndexedChunk]] | None = None,
 ) -> Difference:
     """Return how the chunks of a page's range differ from its documents.
 
     `findable` has the keys of the chunks that a vector query finds. `unreadable` gives document id -> etag of
-    quarantined versions: such a document is expected to be absent, or to have left an earlier version's chunks.
+    quarantined versions: such a document is expected to have left the chunks that `fallbacks` names for its id; where
+    that names none, it may be absent, or have left an earlier version's chunks.
     """
     found: dict[str, list[IndexedChunk]] = defaultdict(list)
     for chunk in chunks:
@@ -65,7 +69,9 @@ def compare(
         indexed = found.pop(entry.id, [])
         kind = _fault(indexed, entry, findable, pipeline)
         if kind in ("missing", "stale") and unreadable.get(entry.id) == entry.document.etag:
-            kind = "quarantined"
+            expected = (fallbacks or {}).get(entry.id)
+            if expected is None or set(expected) == set(indexed):
+                kind = _fault_of_chunks(indexed, findable) or "quarantined"
         if kind:
             kinds[kind].append(entry.document.path)
     kinds["extra"] = [chunks[0].path for chunks in found.values()]
@@ -75,24 +81,62 @@ def compare(
 def _fault(chunks: list[IndexedChunk], entry: Entry, findable: frozenset[str], pipeline: str) -> str:
     if not chunks:
         return "missing"
-    if not is_whole(chunks, entry.document.etag, pipeline) or not all(_says(chunk, entry) for chunk in chunks):
+    if not is_whole(chunks, entry.document.etag, pipeline) or not _says(chunks, entry):
         return "stale"
+    return _fault_of_chunks(chunks, findable)
+
+
+def _fault_of_chunks(chunks: list[IndexedChunk], findable: frozenset[str]) -> str:
+    """Return what is wrong with chunks whatever their version."""
     if not all(_is_unaltered(chunk) for chunk in chunks):
         return "altered"
     return "" if all(chunk.id in findable for chunk in chunks) else "without_vector"
 
 
-def _says(chunk: IndexedChunk, entry: Entry) -> bool:
-    """Whether a chunk says of its document what the lake says."""
-    document = entry.document
-    labels = (chunk.path, chunk.version_id, chunk.last_modified, chunk.allowed_groups, chunk.tags)
-    lake = (document.path, document.version_id, document.last_modified, document.allowed_groups, document.tags)
-    return labels == lake and (entry.stored is None or chunk.content_sha256 == entry.stored.content_sha256)
+def _says(chunks: list[IndexedChunk], entry: Entry) -> bool:
+    """Whether a whole set of chunks says of its document what the lake says, and what the embedding store does."""
+    document, stored = entry.document, entry.stored
+    title, content = chunks[0].title, stored.content_sha256 if stored else chunks[0].content_sha256
+    labels = (
+        document.path,
+        title_from_path(document.path),
+        title,
+        content,
+        document.version_id,
+        document.last_modified,
+        document.allowed_groups,
+        document.tags,
+        "",  # no newer version is unreadable
+    )
+    if any(_labels(chunk) != labels for chunk in chunks):
+        return False
+    if stored is None or not stored.outline_sha256:
+        return True
+    return outline_sha256(sorted(chunks, key=attrgetter("ordinal"))) == stored.outline_sha256
+
+
+def _labels(chunk: IndexedChunk) -> tuple[object, ...]:
+    return (
+        chunk.path,
+        chunk.name,
+        chunk.title,
+        chunk.content_sha256,
+        chunk.version_id,
+        chunk.last_modified,
+        chunk.allowed_groups,
+        chunk.tags,
+        chunk.newer_unreadable,
+    )
+
+
+class _Said(NamedTuple):
+    heading: str
+    text: str
 
 
 def _is_unaltered(chunk: IndexedChunk) -> bool:
     """Whether the chunk's text is the one that its key was made from."""
-    digest = chunk_sha256(StoredChunk(chunk.content, chunk.heading, chunk.page, 0, 0))
+    digest = chunk_sha256(_Said(chunk.heading, chunk.content))
     return chunk.id.startswith(chunk_key(chunk.document_id, digest, 0)[:-1])
 
 

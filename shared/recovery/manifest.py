@@ -36,18 +36,30 @@ class Entry:
             return None
         document, stored = self.document, self.stored
         return Pointer(
-            document.path, document.etag, document.version_id, stored.content_key, stored.content_sha256, stored.chunks
+            path=document.path,
+            etag=document.etag,
+            version_id=document.version_id,
+            content_key=stored.content_key,
+            content_sha256=stored.content_sha256,
+            chunks=stored.chunks,
+            tokens=stored.tokens,
+            outline_sha256=stored.outline_sha256,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The entries with ids from `start` (inclusive) to `end` (exclusive), in the order of ids."""
+    """The entries with ids from `start` (inclusive) to `end` (exclusive), in the order of ids.
+
+    `round` is the catch-up round that found the paths `changed` in it; 0: it is as it was planned.
+    """
 
     number: int
     start: str
     end: str
     entries: tuple[Entry, ...]
+    round: int = 0
+    changed: tuple[str, ...] = ()
 
 
 async def sorted_entries(documents: AsyncIterator[LakeDocument], id_of: Callable[[str], str]) -> AsyncIterator[Entry]:
@@ -105,13 +117,21 @@ class Cutter:
 def pack(page: Page) -> dict[str, Any]:
     """Return a page as JSON-ready data."""
     entries = [_packed(entry) for entry in page.entries]
-    return {"number": page.number, "start": page.start, "end": page.end, "entries": entries}
+    return {
+        "number": page.number,
+        "start": page.start,
+        "end": page.end,
+        "entries": entries,
+        "round": page.round,
+        "changed": list(page.changed),
+    }
 
 
 def unpack(value: dict[str, Any]) -> Page:
     """Return the page that `pack` packed."""
     entries = tuple(_unpacked(entry) for entry in value["entries"])
-    return Page(value["number"], value["start"], value["end"], entries)
+    round_, changed = value.get("round", 0), tuple(value.get("changed", ()))
+    return Page(value["number"], value["start"], value["end"], entries, round_, changed)
 
 
 def changed(before: Iterable[Entry], now: Iterable[Entry]) -> Iterator[str]:

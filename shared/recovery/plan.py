@@ -1,11 +1,11 @@
 """The plan of a rebuild: what was asked for, what it will take, and the guard that stops one. Pure."""
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from shared.body import json_object, no_unknown
 from shared.errors import BadRequest, Refused
 from shared.recovery.manifest import Entry
 
@@ -16,7 +16,6 @@ SOURCES: tuple[Source, ...] = ("primary", "secondary")
 REASON_CHARACTERS = 200
 BYTES_PER_CHUNK = 700.0  # of plain text, where nothing of the kind has been seen yet
 BYTES_PER_CHUNK_OF = {".pdf": 4_000.0, ".docx": 2_500.0, ".pptx": 20_000.0, ".xlsx": 2_500.0}  # packed formats
-SHOWN = 50  # names listed in a plan; the counts are complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,8 @@ class RebuildPlan:
     """A rebuild as planned: its id, the generation to be built, and what the lake listed.
 
     `bytes` is the documents' size. `last_sync_time` (ISO, UTC) and `newer` are for a rebuild from the secondary.
+    `swapped` says that the generation answers already: this rebuild was cut off after its swap. `pipeline` is the app's
+    when it was planned.
     """
 
     id: str
@@ -74,6 +75,8 @@ class RebuildPlan:
     last_sync_time: str | None = None
     newer_count: int = 0
     newer: list[dict[str, str]] = field(default_factory=list)
+    swapped: bool = False
+    pipeline: str = ""
 
 
 def parse_rebuild_request(body: bytes) -> RebuildRequest:
@@ -103,14 +106,10 @@ def parse_cancel_request(body: bytes) -> str:
 
 def parse_object(body: bytes, known: frozenset[str], example: str) -> dict[str, Any]:
     """Return a body that is an object with known fields, {} for an empty one. Raises BadRequest."""
-    try:
-        value: Any = json.loads(body) if body.strip() else {}
-    except (ValueError, RecursionError) as fault:
-        raise BadRequest(f"the body is not JSON: {fault}") from fault
-    if not isinstance(value, dict):
-        raise BadRequest(f"the body must be an object such as {example}")
-    if unknown := sorted(set(value) - known):
-        raise BadRequest(f"unknown fields {unknown}; known are {sorted(known)}")
+    if not body.strip(b" \t\r\n"):  # the white space of JSON, and no other
+        return {}
+    value = json_object(body, example)
+    no_unknown(value, known, "the request")
     return value
 
 
@@ -129,19 +128,25 @@ def _switch(value: dict[str, Any], name: str) -> bool:
     return given
 
 
-def guard(listed: int, live: int, min_share: float, force: bool) -> None:
-    """Stop a rebuild whose listing is empty or much smaller than the live index. Raises Refused with the numbers.
+EMPTY = 'the lake lists no document; if it really is empty, send {"force": true}'
 
-    `listed` and `live` count documents. A lake that lost most of its documents is more often a wrong setting or a
-    partial listing than the truth; `force` says that it is the truth.
+
+def guard(listed: int, live: int | None, stored: int, min_share: float, force: bool) -> None:
+    """Stop a rebuild whose listing is empty or much smaller than the lake has been. Raises Refused with the numbers.
+
+    All count documents: `live` those of the live index, None where there is none; `stored` those whose embeddings are
+    stored and whose deletion nobody has seen, which says how large the lake was where no index does. A lake that lost
+    most of its documents is more often a wrong setting or a partial listing than the truth; `force` says that it is the
+    truth.
     """
-    if force or (live == 0 and listed > 0):
+    if force:
         return
     if listed == 0:
-        raise Refused('the lake lists no document; if it really is empty, send {"force": true}')
-    if listed < min_share * live:
+        raise Refused(EMPTY)
+    known, witness = (stored, "the embedding store") if live is None else (live, "the live index")
+    if listed < min_share * known:
         raise Refused(
-            f"the lake lists {listed} documents but the live index has {live}, under the share of {min_share} "
+            f"the lake lists {listed} documents but {witness} has {known}, under the share of {min_share} "
             'that REBUILD_MIN_SHARE asks for; if that is right, send {"force": true}'
         )
 

@@ -14,10 +14,10 @@ from azure.search.documents.models import VectorizedQuery
 from shared.clients import Services
 from shared.index.schema import VECTOR
 from shared.lake.container import Lake
+from shared.lake.model import PROBES as PROBES
 
 logger = logging.getLogger(__name__)
 
-PROBES = ".warmlake/probes.json"
 TOP = 5  # the document must be among the first so many results
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import IO, Any
 from local.processes import free_port
 from tests.conftest import ROOT
 
-DEADLINE_SECONDS = 90.0
+DEADLINE_SECONDS = 240.0  # a guard against hanging, also on a machine with much else to do
 POLL_SECONDS = 0.2
 
 
@@ -36,9 +36,10 @@ class Reply:
 class Region:
     """A running region over a folder of documents. Its log is kept beside its data."""
 
-    def __init__(self, lake: Path, data: Path) -> None:
+    def __init__(self, lake: Path, data: Path, *options: str) -> None:
         self.lake = lake
         self.data = data
+        self.options = options  # further ones of the command line
         self.port = free_port()
         self.log = data / "test.log"
         self._output: IO[bytes]
@@ -49,6 +50,7 @@ class Region:
         self.data.mkdir(parents=True, exist_ok=True)
         self._output = self.log.open("wb")
         arguments = ["run", "--port", str(self.port), "--lake", str(self.lake), "--data", str(self.data), "--verbose"]
+        arguments += self.options
         self.process = subprocess.Popen(
             [sys.executable, "-m", "local", *arguments], cwd=ROOT, stdout=self._output, stderr=subprocess.STDOUT
         )
@@ -80,11 +82,14 @@ class Region:
         """Return the processes that belong to this region."""
         return [pid for pid, command in processes() if str(self.data) in command or f"--port {self.port}" in command]
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
         """Send a request to the app."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body, method=method)
+        address = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(address, data=body, headers=dict(headers or {}), method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as reply:
+            with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as reply:
                 return Reply(reply.status, reply.headers, reply.read())
         except urllib.error.HTTPError as error:
             with error:

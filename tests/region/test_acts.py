@@ -1,5 +1,6 @@
 """The operator's other acts over HTTP: reconcile now, and try quarantined documents again."""
 
+from shared.access_views import RECONCILED
 from tests.region import Region, eventually
 
 
@@ -10,7 +11,8 @@ def test_reconcile_finds_nothing_where_no_event_was_lost(region: Region) -> None
     assert report["finished"] is True
     assert report["documents"] == region.get("/api/status")["documents"]
     assert (sum(report["found"].values()), report["failed"]) == (0, {})
-    assert region.get("/api/status")["reconciled"] == report
+    # Names of documents are for operators, who have this answer; the status tells everybody the counts.
+    assert region.get("/api/status")["reconciled"] == {name: report[name] for name in RECONCILED}
 
 
 def test_retry_of_an_unreadable_document(region: Region) -> None:

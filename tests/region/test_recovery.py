@@ -36,10 +36,14 @@ def test_rollback_lets_the_generation_before_answer(region: Region) -> None:
     assert report["status"] == "completed", report
     new = region.get("/api/status")["generation"]
     assert new == report["plan"]["generation"] != old
-    assert post(region, "rollback", reason="wrong answers").json() == {"generation": old, "previous": new}
+    back = post(region, "rollback", reason="wrong answers").json()
+    assert (back["generation"], back["previous"]) == (old, new)
+    assert back["before"]["finished"] and back["after"]["finished"]
+    assert back["before"]["results"] == back["after"]["results"] == {}  # the lake has not changed since
     assert region.get("/api/status")["generation"] == old
     assert region.answers("What is the limit for a hotel night?", "165 EUR")
-    assert post(region, "rollback", generation=new).json() == {"generation": new, "previous": old}
+    forward = post(region, "rollback", generation=new).json()
+    assert (forward["generation"], forward["previous"]) == (new, old)
 
 
 def test_probes_are_part_of_the_verification(region: Region) -> None:

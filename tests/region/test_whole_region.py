@@ -25,6 +25,9 @@ def test_sample_questions_are_answered_with_a_citation_that_opens(region: Region
     assert opened.status == 200
     assert opened.headers["X-Version-Id"] == citation["version_id"]
     assert opened.body == (region.lake / citation["path"]).read_bytes()
+    current = f"/api/documents/{citation['document_id']}/versions/current"
+    again = region.request("GET", current, None, {"If-None-Match": opened.headers["ETag"]})
+    assert (again.status, again.body, again.headers["Cache-Control"]) == (304, b"", "private, no-cache")
 
 
 def test_stream_is_newline_delimited_json(region: Region) -> None:
@@ -35,7 +38,7 @@ def test_stream_is_newline_delimited_json(region: Region) -> None:
     assert reply.headers["Content-Type"].startswith("application/jsonl")
     assert events[0]["context"]["citations"]
     assert (
-        "".join(event["delta"]["content"] for event in events[1:])
+        "".join(event["delta"].get("content", "") for event in events)
         == region.ask(QUESTIONS[0]["question"])["message"]["content"]
     )
     assert events[-1]["done"] is True
@@ -134,15 +137,24 @@ def test_bad_input_gets_problem_json(
     reply = region.request(method, path, body)
     assert reply.status == status
     assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.headers.get_all("X-Content-Type-Options") == ["nosniff"]
     problem = reply.json()
     assert problem["status"] == status
     assert named in problem["detail"]
 
 
+@pytest.mark.parametrize("path", ["/", "/web/style.css", "/api/status", "/api/suggestions", "/api/documents/problems"])
+def test_no_browser_guesses_what_an_answer_is(region: Region, path: str) -> None:
+    """Pages, files and JSON alike are what their type says, and say so once."""
+    reply = region.request("GET", path)
+    assert reply.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+
+
 def test_health_and_status_name_the_generation(region: Region) -> None:
     """A ready region is healthy, and its status says what it serves from."""
     health, status = region.get("/api/health"), region.get("/api/status")
-    assert health == {"status": "healthy", "checks": {"switch": "", "index": "", "model": ""}}
+    checks = {"switch": "", "index": "", "model": ""}
+    assert health == {"status": "healthy", "checks": checks, "warnings": {"pipeline": ""}}
     assert status["ready"] is True
     assert status["generation"].startswith("documents-")
     assert status["documents"] == len([file for file in region.lake.rglob("*.*") if "/." not in str(file)])

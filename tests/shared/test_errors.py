@@ -3,10 +3,12 @@
 import re
 
 import pytest
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
 from shared import errors
 from shared.errors import (
     BadRequest,
+    CallerGone,
     Conflict,
     Forbidden,
     MethodNotAllowed,
@@ -16,6 +18,7 @@ from shared.errors import (
     SettingsError,
     Throttled,
     TooLarge,
+    TooManyRequests,
     Unauthorized,
     UnreadableDocument,
     WarmlakeError,
@@ -30,9 +33,11 @@ ERRORS = [
     (NotFound("no such document 'x'"), 404),
     (MethodNotAllowed("PUT is not possible", frozenset({"GET"})), 405),
     (Conflict("already under way"), 409),
+    (CallerGone("gone"), 499),
     (Refused("0 of 12 documents"), 422),
     (NotReady("no alias"), 503),
     (Throttled("later", 2.2), 503),
+    (TooManyRequests("more than 60 questions a minute", 2.2), 429),
     (UnreadableDocument("encrypted", "a password protects it"), 422),
     (SettingsError("REGION is empty"), 500),
 ]
@@ -47,6 +52,8 @@ def test_error_becomes_problem_json(error: WarmlakeError, status: int) -> None:
     assert body["detail"] == str(error)
     assert body["type"] == "about:blank"
     assert body["title"] == error.title
+    assert body["error"]["message"] == str(error)
+    assert re.fullmatch("[a-z_]+", body["error"]["code"])
 
 
 def test_unexpected_error_keeps_its_message_to_the_log() -> None:
@@ -68,6 +75,13 @@ def test_wrong_method_lists_the_right_ones() -> None:
     """405 comes with Allow, in a stable order."""
     assert problem(MethodNotAllowed("no", frozenset({"POST", "GET"})))[1]["Allow"] == "GET, POST"
     assert "Allow" not in problem(BadRequest("x"))[1]
+
+
+def test_dependency_that_does_not_answer_is_not_ready() -> None:
+    """Where a service cannot be reached, or breaks off, the caller gets a 503 with a wait, and nothing of the fault."""
+    for fault in (ServiceRequestError("10.0.0.4 refused"), ServiceResponseError("10.0.0.4 hung up")):
+        status, headers, body = problem(fault)
+        assert (status, "Retry-After" in headers, "10.0.0.4" in str(body["detail"])) == (503, True, False)
 
 
 def test_every_error_is_tested_and_drawn() -> None:

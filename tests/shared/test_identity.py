@@ -19,8 +19,28 @@ def test_verified_caller_has_name_groups_and_roles() -> None:
     found = caller(
         principal(("name", "Åsa"), ("groups", "g1"), ("groups", "g2"), ("roles", OPERATOR_ROLE)), trusted=True
     )
-    assert found == Caller("Åsa", frozenset({"g1", "g2"}), frozenset({OPERATOR_ROLE}))
+    assert found == Caller("Åsa", frozenset({"g1", "g2"}), frozenset({OPERATOR_ROLE}), "Åsa")
     require_operator(found)
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ([("sub", "s-1"), ("oid", "o-1")], "o-1"),
+        ([("http://schemas.microsoft.com/identity/claims/objectidentifier", "o-1"), ("sub", "s-1")], "o-1"),
+        ([("sub", "s-1")], "s-1"),
+        ([("oid", ""), ("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", "n-1")], "n-1"),
+        ([], "Ann"),
+    ],
+)
+def test_callers_are_told_apart_by_what_they_cannot_choose(claims: list[tuple[str, str]], expected: str) -> None:
+    """The object id comes first, and the name, which two people may have, only where there is nothing else."""
+    assert caller(principal(("name", "Ann"), *claims), trusted=True).id == expected
+
+
+def test_a_group_without_a_name_is_none() -> None:
+    """A blank claim gives no group: a document that is for nobody is stored under a group without a name."""
+    assert caller(principal(("name", "Eve"), ("groups", ""), ("groups", " ")), trusted=True).groups == frozenset()
 
 
 def test_forged_header_is_not_looked_at() -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from shared.access import NOBODY
 from shared.clients import Services
 from shared.index.schema import IndexedChunk
 from shared.settings import Settings
@@ -71,9 +73,11 @@ def test_edit_embeds_only_the_changed_chunk(settings: Settings) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("change", ["metadata", "identical", "rename", "restore"])
+@pytest.mark.parametrize("change", ["metadata", "identical", "rename", "extension", "restore"])
 def test_what_brings_no_new_text_embeds_nothing(settings: Settings, change: str) -> None:
-    """New metadata, identical bytes, a rename and a restored version embed nothing, and the index follows."""
+    """New metadata, identical bytes, a rename, another extension of the same reader and a restored version embed
+    nothing, and the index follows.
+    """
 
     async def scenario() -> None:
         async with running(settings) as made:
@@ -85,8 +89,8 @@ def test_what_brings_no_new_text_embeds_nothing(settings: Settings, change: str)
                 await put(made, path, TEXT, {"allowed_groups": "hr,legal"})
             elif change == "identical":
                 await put(made, path, TEXT)
-            elif change == "rename":
-                path = "folder/new name.md"
+            elif change in ("rename", "extension"):
+                path = "folder/new name.md" if change == "rename" else "a.markdown"
                 await put(made, path, TEXT)
                 await remove(made, "a.md")
                 assert (await made.indexer.converge("a.md", generation)).result == "deleted"
@@ -152,11 +156,89 @@ def test_unreadable_version_keeps_the_known_good_one(settings: Settings) -> None
             before = await chunks_of(made, "a.md", generation)
             await put(made, "a.md", "   \n")
             assert (await made.indexer.converge("a.md", generation)).reason == "empty"
-            assert await chunks_of(made, "a.md", generation) == before
+            said = tuple(replace(chunk, newer_unreadable="empty") for chunk in before)
+            assert await chunks_of(made, "a.md", generation) == said
             assert [problem.path for problem in await made.indexer.problems.list()] == ["a.md", "a.pdf"]
             await put(made, "a.md", TEXT)
             assert (await made.indexer.converge("a.md", generation)).embedded == 0
+            assert {chunk.newer_unreadable for chunk in await chunks_of(made, "a.md", generation)} == {""}
             assert [problem.path for problem in await made.indexer.problems.list()] == ["a.pdf"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("readable", "unreadable", "left"),
+    [
+        ("", "board", ("board",)),
+        ("board", "", ("board",)),
+        ("board,hr", "hr,it", ("hr",)),
+        ("board", "hr", NOBODY),
+        (",", "hr", NOBODY),
+        ("", "", ()),
+    ],
+)
+def test_unreadable_version_lets_in_only_who_may_see_both(
+    settings: Settings, readable: str, unreadable: str, left: tuple[str, ...]
+) -> None:
+    """An earlier version stays answerable for those whom neither it nor the newer, unreadable one shuts out; looking
+    again changes nothing.
+    """
+
+    async def scenario() -> None:
+        async with running(settings) as made:
+            generation = await new_generation(made)
+            await put(made, "a.md", TEXT, {"allowed_groups": readable} if readable else None)
+            await made.indexer.converge("a.md", generation)
+            await put(made, "a.md", " ", {"allowed_groups": unreadable} if unreadable else None)
+            for retry in (False, False, True):
+                outcome = await made.indexer.converge("a.md", generation, retry_problems=retry)
+                assert outcome == Outcome("a.md", "quarantined", kept=4, reason="empty")
+                assert {chunk.allowed_groups for chunk in await chunks_of(made, "a.md", generation)} == {left}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("seen", ["every version", "the last one"])
+def test_who_may_see_an_earlier_version_follows_from_the_lake_alone(settings: Settings, seen: str) -> None:
+    """Groups that are tightened and loosened by versions that cannot be read leave what the readable one and the newest
+    say, whichever of those between the app has seen; a readable version then counts alone.
+    """
+
+    async def scenario() -> None:
+        async with running(settings) as made:
+            generation = await new_generation(made)
+            await put(made, "a.md", TEXT, {"allowed_groups": "board,hr"})
+            await made.indexer.converge("a.md", generation)
+            steps = {"hr": ("hr",), "it": NOBODY, "hr,it": ("hr",), "": ("board", "hr")}
+            for number, (groups, left) in enumerate(steps.items(), start=1):
+                await put(made, "a.md", " ", {"allowed_groups": groups} if groups else None)
+                if seen == "every version" or number == len(steps):
+                    await made.indexer.converge("a.md", generation)
+                    assert {chunk.allowed_groups for chunk in await chunks_of(made, "a.md", generation)} == {left}
+            await put(made, "a.md", TEXT)
+            assert (await made.indexer.converge("a.md", generation)).result == "indexed"
+            assert {chunk.allowed_groups for chunk in await chunks_of(made, "a.md", generation)} == {()}
+
+    asyncio.run(scenario())
+
+
+def test_a_version_that_the_lake_has_lost_is_never_opened_wider(settings: Settings) -> None:
+    """Where nobody can say any more what an earlier version named, what the index says of it goes on holding."""
+
+    async def scenario() -> None:
+        async with running(settings) as made:
+            generation = await new_generation(made)
+            await put(made, "a.md", TEXT, {"allowed_groups": "board,hr"})
+            await made.indexer.converge("a.md", generation)
+            first = (await chunks_of(made, "a.md", generation))[0].version_id
+            for groups, left in (("hr", ("hr",)), ("board,hr", ("hr",))):
+                await put(made, "a.md", " ", {"allowed_groups": groups})
+                if groups == "hr":
+                    container = made.lake_account.get_container_client(settings.lake_container)
+                    await container.get_blob_client("a.md").delete_blob(version_id=first)
+                await made.indexer.converge("a.md", generation)
+                assert {chunk.allowed_groups for chunk in await chunks_of(made, "a.md", generation)} == {left}
 
     asyncio.run(scenario())
 

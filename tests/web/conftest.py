@@ -63,7 +63,8 @@ def replies(server: PageServer) -> Replies:
 def page(browser: Browser, server: PageServer, replies: Replies) -> Iterator[Page]:
     """A page of its own context, not opened yet.
 
-    Whatever the test does, nothing may be asked of another origin, and no script error or policy violation may occur.
+    Whatever the test does with it, and with other pages of the context, nothing may be asked of another origin, and no
+    script error or policy violation may occur.
     """
     context = browser.new_context(
         viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="Europe/Stockholm", base_url=server.origin
@@ -72,8 +73,8 @@ def page(browser: Browser, server: PageServer, replies: Replies) -> Iterator[Pag
     page.set_default_timeout(10_000)
     faults: list[str] = []
     foreign: list[str] = []
-    page.on("pageerror", lambda fault: faults.append(str(fault)))
-    page.on("console", lambda message: _keep_fault(message, faults))
+    context.on("weberror", lambda fault: faults.append(str(fault.error)))
+    context.on("console", lambda message: _keep_fault(message, faults))
     context.on("request", lambda request: _keep_foreign(request.url, server.origin, foreign))
     yield page
     context.close()

@@ -13,7 +13,8 @@ STATUS: dict[str, Any] = {
     "chunks": 132,
     "newest": {"path": "policies/travel-and-expenses.md", "last_modified": "2026-09-01T07:12:00Z"},
     "model": "extractive-minilm",
-    "index_lag_seconds": 0,
+    "index_lag_seconds": 2.1,
+    "last_change": {"path": "policies/travel-and-expenses.md", "seconds": 2.1, "at": "2026-09-01T07:12:02Z"},
     "rebuild": None,
 }
 
@@ -36,12 +37,13 @@ def citation(n: int, **fields: Any) -> dict[str, Any]:
 
 def opening(*citations: dict[str, Any], query: str = "") -> dict[str, Any]:
     """Return the first line of a stream: the passages that were found."""
-    return {"context": {"citations": list(citations), "index": INDEX, "query": query}}
+    context = {"citations": list(citations), "index": INDEX, "query": query}
+    return {"delta": {"role": "assistant"}, "context": context}
 
 
 def delta(content: str) -> dict[str, Any]:
     """Return a line with the next piece of the answer."""
-    return {"delta": {"role": "assistant", "content": content}}
+    return {"delta": {"content": content}}
 
 
 def closing(*citations: dict[str, Any]) -> dict[str, Any]:

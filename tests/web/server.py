@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
+from shared.feedback import parse_feedback
 from shared.site import SECURITY_HEADERS, WEB
 
 HOLD: Final = "hold"
@@ -36,6 +37,7 @@ class Replies:
     """What the server says, and what it was asked.
 
     `chat` holds one script or refusal for each question, the last is repeated; `left` is set when the page goes away.
+    `parts` is the text of every document. `ratings` has what was sent as feedback; `rating_refusal` refuses it.
     """
 
     chat: list[Sequence[Step] | Refusal] = field(default_factory=list)
@@ -43,6 +45,9 @@ class Replies:
     suggestions: list[str] | None = None
     versions: list[dict[str, Any]] | None = None
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    ratings: list[dict[str, Any]] = field(default_factory=list)
+    rating_refusal: Refusal | None = None
     left: threading.Event = field(default_factory=threading.Event)
 
 
@@ -84,8 +89,10 @@ class PageServer:
         app.router.add_get("/api/status", self._status)
         app.router.add_get("/api/suggestions", self._suggestions)
         app.router.add_post("/api/chat/stream", self._chat)
+        app.router.add_post("/api/feedback", self._feedback)
         app.router.add_get("/api/documents/{id}/versions", self._versions)
         app.router.add_get("/api/documents/{id}/versions/{version}", self._version)
+        app.router.add_get("/api/documents/{id}/versions/{version}/text", self._text)
         runner = web.AppRunner(app, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -113,10 +120,26 @@ class PageServer:
             raise web.HTTPNotFound
         return web.json_response({"questions": self.replies.suggestions})
 
+    async def _feedback(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if self.replies.rating_refusal is not None:
+            return _refuse(self.replies.rating_refusal)
+        feedback = parse_feedback(body)  # the page must send what the app takes
+        self.replies.ratings.append(json.loads(body))
+        return web.json_response({"id": feedback.id, "rating": feedback.rating})
+
     async def _versions(self, request: web.Request) -> web.Response:
         if self.replies.versions is None:
             raise web.HTTPNotFound
         return web.json_response({"document_id": request.match_info["id"], "versions": self.replies.versions})
+
+    async def _text(self, request: web.Request) -> web.Response:
+        start, count = int(request.query["from"]), int(request.query["count"])
+        parts = [{"ordinal": place, "text": text} for place, text in enumerate(self.replies.parts)]
+        wanted = parts[start : start + count]
+        if not wanted:
+            return _refuse(Refusal(404, "not indexed"))
+        return web.json_response({"count": len(parts), "parts": wanted})
 
     async def _version(self, request: web.Request) -> web.Response:
         return web.Response(text=f"version {request.match_info['version']}")

@@ -33,7 +33,7 @@ def test_streams_an_answer(page: Page, server: PageServer, replies: Replies) -> 
     expect(page.get_by_role("button", name="Send")).to_be_visible()
     expect(page.locator("#announcer")).to_contain_text("1 source.")
     assert replies.bodies == [
-        {"messages": [{"role": "user", "content": QUESTION}], "context": {}, "sessionState": None}
+        {"messages": [{"role": "user", "content": QUESTION}], "context": {"follow_ups": False}, "sessionState": None}
     ]
 
 
@@ -104,6 +104,23 @@ def test_says_that_a_newer_version_exists(page: Page, replies: Replies) -> None:
     expect(panel.get_by_role("listitem")).to_have_text([re.compile("2026.*current"), re.compile("2025.*cited here")])
     link = panel.get_by_role("link", name=re.compile("1 Sept 2026"))
     expect(link).to_have_attribute("href", "/api/documents/m/versions/v-2")
+
+
+def test_says_that_a_newer_version_could_not_be_read(page: Page, replies: Replies) -> None:
+    """An answer from the version before an unreadable one says so, at the source and in the panel."""
+    replies.versions = [
+        version("v-2", "2026-09-01T07:12:00Z", is_current=True),
+        version("v-1", "2025-02-01T08:00:00Z"),
+    ]
+    cited = citation(1, version_id="v-1", last_modified="2025-02-01T08:00:00Z", newer_unreadable="image_only")
+    replies.chat = [answer(ANSWER, cited)]
+    page.goto("/")
+    ask(page)
+    source = page.get_by_role("button", name=re.compile("^Source 1:")).or_(page.locator(".source"))
+    expect(source.last).to_contain_text("a newer one could not be read")
+    page.get_by_role("button", name=re.compile("^Source 1:")).click()
+    notice = page.get_by_role("dialog").get_by_role("status")
+    expect(notice).to_contain_text("of 1 Sept 2026, 09:12, which could not be read (image only).")
 
 
 def test_current_version_has_no_notice(page: Page, replies: Replies) -> None:
@@ -255,8 +272,9 @@ def test_footer_tells_region_generation_freshness_and_model(page: Page, replies:
     """The footer names where the answers come from, and labels the stand-in model as one."""
     page.goto("/")
     footer = page.get_by_role("contentinfo")
-    for text in ("north", "lake-20261123091500", "14 documents, 132 passages", "up to date"):
+    for text in ("north", "lake-20261123091500", "14 documents, 132 passages"):
         expect(footer).to_contain_text(text)
+    expect(footer).to_contain_text(re.compile(r"Last change\s*indexed in 2 s, \d+ \w+ ago"))
     expect(footer).to_contain_text("extractive-minilm (local stand-in, quotes sentences)")
     expect(page.locator("#state")).to_have_text("north: ready")
 
@@ -288,3 +306,45 @@ def test_works_without_a_status(page: Page, replies: Replies) -> None:
     expect(page.get_by_role("list", name="Questions to try")).to_be_hidden()
     ask(page)
     expect(page.get_by_role("article").last).to_contain_text("165 EUR")
+
+
+def test_further_questions_are_asked_for_and_ask(page: Page, replies: Replies) -> None:
+    """With the box ticked the service suggests further questions; one click asks one, and a reload keeps the choice."""
+    last = closing(citation(1))
+    last["context"]["follow_ups"] = ["And in Oslo?", "Is breakfast included?"]
+    replies.chat = [[opening(citation(1)), delta(ANSWER), last], answer("210 EUR. [1]", citation(1))]
+    page.goto("/")
+    page.get_by_label("Suggest further questions").check()
+    ask(page)
+    further = page.get_by_role("group", name="Further questions")
+    expect(further.get_by_role("button")).to_have_text(["And in Oslo?", "Is breakfast included?"])
+    further.get_by_role("button", name="And in Oslo?").click()
+    expect(page.get_by_role("article").last).to_contain_text("210 EUR")
+    expect(further).to_be_hidden()
+    assert [body["context"]["follow_ups"] for body in replies.bodies] == [True, True]
+    assert replies.bodies[1]["messages"][-1]["content"] == "And in Oslo?"
+    page.reload()
+    expect(page.get_by_label("Suggest further questions")).to_be_checked()
+
+
+def test_doubt_is_shown(page: Page, replies: Replies) -> None:
+    """A sentence that no passage supports is marked, to the eye and to the ear, and so is an answer that was cut."""
+    last = closing(citation(1))
+    last["context"] |= {"unsupported": ["Breakfast costs 9 EUR."], "truncated": True}
+    replies.chat = [[opening(citation(1)), delta(f"{ANSWER} Breakfast costs 9 EUR. [?]"), last]]
+    page.goto("/")
+    ask(page)
+    article = page.get_by_role("article").last
+    expect(article.locator(".doubt")).to_have_text("? (no source says this)")
+    expect(article).to_contain_text("No passage that was found says what stands before a question mark in brackets.")
+    expect(article).to_contain_text("The answer ended at its limit of length or time.")
+    expect(article.get_by_role("button", name=re.compile("^Source 1:"))).to_have_count(1)
+    expect(page.locator("#announcer")).to_contain_text("Breakfast costs 9 EUR. ? (no source says this)")
+
+
+def test_a_passage_over_several_pages_names_them(page: Page, replies: Replies) -> None:
+    """A passage that was joined from several pages says so where it is listed."""
+    replies.chat = [answer(ANSWER, citation(1, page=3, pages=[2, 3]))]
+    page.goto("/")
+    ask(page)
+    expect(page.get_by_role("group", name="Source")).to_contain_text("Hotels, pages 2 to 3")

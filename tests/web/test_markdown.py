@@ -2,6 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.web.harmless import assert_harmless
 from tests.web.scripts import answer, citation
 from tests.web.server import Replies
 
@@ -45,21 +46,6 @@ def test_hostile_text_stays_text(page: Page, replies: Replies) -> None:
         assert_harmless(page, text)
 
 
-def assert_harmless(page: Page, text: str) -> None:
-    """Assert that answer and panel hold no element and no attribute that could act; `text` names the case."""
-    bad = "script, img, svg:not(.icon), iframe, object, embed, form, input, style, link, base, meta, video, audio"
-    for place in ("#turns", "#panel"):
-        assert page.locator(place).locator(bad).count() == 0, text
-    links = page.locator("#turns a, #panel a").evaluate_all("links => links.map((link) => link.href)")
-    assert all(link.startswith(page.url) for link in links), text
-    handlers = page.locator("#turns *, #panel *").evaluate_all(
-        """nodes => nodes.flatMap((node) => node.getAttributeNames())
-            .filter((name) => name.startsWith('on') || name === 'style')"""
-    )
-    assert handlers == [], text
-    assert page.evaluate("window.hacked") is None, text
-
-
 def test_citation_opens_only_this_site(page: Page) -> None:
     """An address that is not on this site gives no link; one that is gives its path."""
     page.goto("/")
@@ -78,9 +64,18 @@ def test_stored_chats_are_not_trusted(page: Page, replies: Replies) -> None:
     """What stands in the browser's storage goes through the same door; what has another shape is left out."""
     page.goto("/")
     page.evaluate(
-        """localStorage.setItem('warmlake.chats.v1', JSON.stringify([{id: 1}, {id: 'a', updated: 'x', turns: [
-            {role: 'user', content: '<img src=x onerror="window.hacked=true">'},
-            {role: 'assistant', content: '![x](https://evil.example/x.png) fine', citations: [], state: 'done'}]}]))"""
+        """() => {
+            const turns = [
+                { role: 'user', content: '<img src=x onerror="window.hacked=true">' },
+                { role: 'assistant', content: '![x](https://evil.example/x.png) fine', citations: [], state: 'done' },
+            ];
+            const put = (id, chat) => localStorage.setItem(`warmlake.chat.${id}`, JSON.stringify(chat));
+            put('1', { id: 1, turns });
+            put('b', { id: 'elsewhere', turns });
+            put('c', null);
+            localStorage.setItem('warmlake.chat.d', 'not JSON');
+            put('a', { id: 'a', updated: 'x', turns });
+        }"""
     )
     page.reload()
     expect(page.get_by_role("article").last).to_contain_text("fine")
@@ -145,3 +140,17 @@ def test_streaming_keeps_finished_blocks(page: Page, replies: Replies) -> None:
         }"""
     )
     assert (kept, count) == (True, 3)
+
+
+def test_headings_go_down_one_level_at_a_time(page: Page) -> None:
+    """Whatever levels a text jumps between, who moves from heading to heading misses none."""
+    page.goto("/")
+    tags = page.evaluate(
+        """async () => {
+            const { render } = await import('/web/markdown.js');
+            const box = document.createElement('div');
+            render(box, '### A\\n\\n###### B\\n\\n# C\\n\\n#### D\\n\\ntext\\n\\n## E');
+            return [...box.children].map((node) => node.tagName.toLowerCase());
+        }"""
+    )
+    assert tags == ["h3", "h4", "h3", "h4", "p", "h4"]

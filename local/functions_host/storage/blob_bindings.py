@@ -34,6 +34,13 @@ def reference(setting: str, container: str, blob: str) -> TypedData:
     )
 
 
+def content_of(binding: Binding, data: bytes) -> TypedData:
+    """Return a blob's content as the function wants it: text, or bytes."""
+    if binding.as_text:
+        return TypedData(string=data.decode(errors="replace"))
+    return TypedData(bytes=data)
+
+
 def metadata_of(client: BlobClient, properties: BlobProperties, values: Mapping[str, str]) -> dict[str, TypedData]:
     """Return what the worker tells the function of a blob: names from its path, address, properties, metadata."""
     described: dict[str, Any] = {
@@ -68,7 +75,7 @@ class BlobBindings:
             return reference(setting, container, blob)
         client = self._connections.blobs(setting, _where(binding)).get_blob_client(container, blob)
         try:
-            return TypedData(bytes=await (await client.download_blob()).readall())
+            return content_of(binding, await (await client.download_blob()).readall())
         except ResourceNotFoundError:
             return TypedData()
 

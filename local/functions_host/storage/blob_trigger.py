@@ -1,14 +1,14 @@
-"""The blob trigger as Event Grid drives it.
+"""The blob trigger.
 
-Events arrive at a webhook. Each is put on a queue of the host's before it is acknowledged, so that an accepted event
-survives a crash; a processor takes them from there and runs the function, five times at most.
+New blobs are told by Event Grid at a webhook, or found by listing the container. Each is put on a queue of the host's
+before it is acknowledged, or its receipt written, so that it survives a crash; a processor takes them from there and
+runs the function, five times at most.
 """
 
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -19,8 +19,8 @@ from local.functions_host.config import HostConfig, resolve
 from local.functions_host.invoker import Invoker
 from local.functions_host.keys import Keys
 from local.functions_host.model import Function, HostError
-from local.functions_host.protos import TypedData
-from local.functions_host.storage.blob_bindings import metadata_of, reference, takes_reference
+from local.functions_host.storage.blob_bindings import content_of, metadata_of, reference, takes_reference
+from local.functions_host.storage.blob_scan import BlobFunction, BlobScan
 from local.functions_host.storage.connections import DEFAULT, Connections
 from local.functions_host.storage.expressions import PathPattern
 from local.functions_host.storage.listener import Limits, QueueListener
@@ -35,15 +35,6 @@ SUBJECT = re.compile(r"/blobServices/default/containers/(?P<container>[^/]+)/blo
 TRIES = 5
 RETRY_SETTING = "FUNCTIONS_HOST_BLOB_RETRY_SECONDS"
 RETRY_SECONDS = 1.0  # before the second try; twice as long before each further one
-
-
-@dataclass(frozen=True, slots=True)
-class BlobFunction:
-    """A function with a blob trigger, the blobs it wants, and the setting of their account."""
-
-    function: Function
-    pattern: PathPattern
-    setting: str
 
 
 class BlobTrigger:
@@ -77,6 +68,8 @@ class BlobTrigger:
         where = "the blob trigger's queue"
         queue = connections.queue(DEFAULT, f"azure-webjobs-blobtrigger-{host_id}", where)
         self.listener = QueueListener(queue, connections.queue(DEFAULT, POISON, where), limits, self._process)
+        polled = [found for found in self._functions.values() if found.polled]
+        self.scan = BlobScan(polled, connections, host_id, self._put) if polled else None
 
     async def webhook(self, request: web.Request) -> web.Response:
         """Take a delivery of Event Grid's."""
@@ -86,7 +79,7 @@ class BlobTrigger:
             return web.Response(status=401)
         name = request.query.get("functionName", "")
         found = self._functions.get(name.lower().removeprefix("host.functions."))
-        if found is None:
+        if found is None or found.polled:
             return web.Response(status=404, text=f"cannot find function: '{name}'")
         if request.method == "OPTIONS":  # how a subscription with the CloudEvents schema is validated
             origin = request.headers.get("WebHook-Request-Origin", "")
@@ -117,21 +110,38 @@ class BlobTrigger:
                 or wanted.pattern.match(*place) is None
             ):
                 continue
-            message = {
-                "Type": "BlobTrigger",
-                "FunctionId": f"Host.Functions.{wanted.function.name}",
-                "BlobType": (event.get("data") or {}).get("blobType"),
-                "ContainerName": place[0],
-                "BlobName": place[1],
-                "ETag": (event.get("data") or {}).get("eTag"),
-            }
+            data = event.get("data") or {}
             try:
-                await self.listener.put(json.dumps(message))
+                await self._put(wanted, *place, data.get("blobType"), data.get("eTag"))
             except (AzureError, OSError) as fault:
                 logger.error("blob event not stored, Event Grid will deliver it again: %s", fault)
                 return web.Response(status=503)
-        self.listener.wake()
         return web.Response(status=202)
+
+    async def _put(self, wanted: BlobFunction, container: str, blob: str, kind: str | None, etag: str | None) -> None:
+        """Have a function run for a blob: put it on the queue."""
+        message = {
+            "Type": "BlobTrigger",
+            "FunctionId": f"Host.Functions.{wanted.function.name}",
+            "BlobType": kind,
+            "ContainerName": container,
+            "BlobName": blob,
+            "ETag": etag,
+        }
+        await self.listener.put(json.dumps(message))
+        self.listener.wake()
+
+    def by_hand(self, function: Function, path: str) -> Awaitable[None]:
+        """Return the run of a function for the blob at a path, whose container comes first.
+
+        Raises ValueError when it is no path that the function takes.
+        """
+        wanted = self._functions[function.name.lower()]
+        container, _, blob = path.strip("/").partition("/")
+        values = wanted.pattern.match(container, blob)
+        if values is None:
+            raise ValueError(f"the input {path!r} is no blob that the function's path takes")
+        return self._run(wanted, container, blob, values)
 
     async def _process(self, message: QueueMessage, content: str | bytes) -> None:
         event = json.loads(content)
@@ -142,13 +152,17 @@ class BlobTrigger:
         if wanted is None or values is None:
             logger.warning("blob=%s/%s dropped: function %r does not want it any more", container, blob, name)
             return
+        await self._run(wanted, container, blob, values)
+
+    async def _run(self, wanted: BlobFunction, container: str, blob: str, values: Mapping[str, str]) -> None:
+        name = wanted.function.name
         client = self._connections.blobs(wanted.setting, f"function {name!r}").get_blob_client(container, blob)
         try:
             properties = await client.get_blob_properties()
             if takes_reference(wanted.function.trigger):
                 trigger = reference(wanted.setting, container, blob)
             else:
-                trigger = TypedData(bytes=await (await client.download_blob()).readall())
+                trigger = content_of(wanted.function.trigger, await (await client.download_blob()).readall())
         except ResourceNotFoundError:
             logger.info("blob=%s/%s is gone: function %s is not run", container, blob, name)
             return
@@ -168,9 +182,8 @@ def blob_of(event: Mapping[str, Any]) -> tuple[str, str] | None:
 def _blob_function(function: Function, environ: Mapping[str, str]) -> BlobFunction:
     where = f"function {function.name!r}"
     source = function.trigger.text("source", "LogsAndContainerScan")
-    if source.lower() != "eventgrid":
-        raise HostError(
-            f"{where}: the blob trigger {function.trigger.name!r} has source {source}; only EventGrid is supported"
-        )
+    if source.lower() not in ("eventgrid", "logsandcontainerscan"):
+        raise HostError(f"{where}: the blob trigger {function.trigger.name!r} has the unknown source {source}")
     path = resolve(function.trigger.text("path"), environ, where)
-    return BlobFunction(function, PathPattern(path, where), function.trigger.text("connection") or DEFAULT)
+    setting = function.trigger.text("connection") or DEFAULT
+    return BlobFunction(function, PathPattern(path, where), setting, source.lower() != "eventgrid")

@@ -10,6 +10,7 @@ from local.functions_host.model import HostError
 from local.functions_host.protos import TypedData
 
 EXPRESSION = re.compile(r"\{([^{}]+)\}")
+NAME = re.compile(r"[\w-]+")
 
 
 def fill(path: str, metadata: Mapping[str, TypedData], where: str) -> str:
@@ -46,7 +47,9 @@ class PathPattern:
         if not container or "{" in container:
             raise HostError(f"{where}: the path {text!r} must begin with a container's name")
         self.container = container
-        self._pattern = re.compile(_regex(rest)) if separator else None  # a container alone takes all its blobs
+        self._names: list[str] = []  # what each group of the pattern is called: names are not those of Python
+        pattern = self._regex(rest, f"{where}: the path {text!r}")
+        self._pattern = re.compile(pattern) if separator else None  # a container alone takes all its blobs
 
     def match(self, container: str, blob: str) -> dict[str, str] | None:
         """Return the values of the pattern's names when a blob matches. The last name may span folders."""
@@ -55,12 +58,20 @@ class PathPattern:
         if self._pattern is None:
             return {}
         found = self._pattern.fullmatch(blob)
-        return found.groupdict() if found else None
+        return dict(zip(self._names, found.groups(), strict=True)) if found else None
 
-
-def _regex(text: str) -> str:
-    pattern, position = "", 0
-    for found in EXPRESSION.finditer(text):
-        pattern += re.escape(text[position : found.start()]) + f"(?P<{found.group(1)}>.+)"
-        position = found.end()
-    return pattern + re.escape(text[position:])
+    def _regex(self, text: str, where: str) -> str:
+        """Return the pattern; a name that comes again stands for the same text again. Raises HostError."""
+        pattern, position = "", 0
+        for found in EXPRESSION.finditer(text):
+            name = found.group(1)
+            if not NAME.fullmatch(name):
+                raise HostError(f"{where} has {found.group()!r}, which is no name; a name takes no format")
+            pattern += re.escape(text[position : found.start()])
+            if name in self._names:
+                pattern += f"(?:\\{self._names.index(name) + 1})"
+            else:
+                self._names.append(name)
+                pattern += "(.+)"
+            position = found.end()
+        return pattern + re.escape(text[position:])

@@ -1,8 +1,9 @@
 """Functions that queue messages trigger, and queue output bindings."""
 
 import json
+import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from azure.storage.queue import QueueMessage
@@ -40,6 +41,14 @@ def listen_to_queue(
 
     queue = connections.queue(setting, name, where)
     return QueueListener(queue, connections.queue(setting, f"{name}-poison", where), limits, handle)
+
+
+async def run_by_hand(function: Function, invoker: Invoker, text: str) -> None:
+    """Run a function as a message does that has just come."""
+    now = datetime.now(UTC)
+    message = QueueMessage(content=text, id=str(uuid.uuid4()))
+    message.dequeue_count, message.inserted_on, message.expires_on = 1, now, now + timedelta(days=7)
+    await invoker.call(function, TypedData(string=text), Call({}, metadata_of(message, text)))
 
 
 def metadata_of(message: QueueMessage, content: str | bytes) -> dict[str, TypedData]:

@@ -52,7 +52,11 @@ def pages(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("echo", methods=["POST"])
 def echo(req: func.HttpRequest) -> func.HttpResponse:
     """Return the body with some request headers."""
-    headers = {"x-seen": req.headers.get("x-given", ""), "x-length": str(len(req.get_body()))}
+    headers = {
+        "x-seen": req.headers.get("x-given", ""),
+        "x-length": str(len(req.get_body())),
+        "x-forwarded": req.headers.get("x-forwarded-for", ""),
+    }
     return func.HttpResponse(req.get_body(), headers=headers, mimetype=req.headers.get("content-type"))
 
 

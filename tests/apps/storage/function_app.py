@@ -72,3 +72,40 @@ def copy(req: func.HttpRequest, source: func.InputStream, target: func.Out[bytes
         return func.HttpResponse("none", status_code=404)
     target.set(source.read())
     return func.HttpResponse("copied")
+
+
+@app.blob_trigger(arg_name="content", path="%CONTAINER%-polled/{file-name}.md", connection=STORAGE)
+@app.queue_output(arg_name="seen", queue_name="seen", connection=STORAGE)
+def polled_blob(content: str, seen: func.Out[str]) -> None:
+    """Report a blob that listing the container has found, as text; one that says `fail` fails."""
+    if content.startswith("fail"):
+        raise ValueError("told to fail")
+    seen.set(json.dumps({"polled": content, "type": type(content).__name__}))
+
+
+@app.route("kinds/{name}")
+@app.blob_input(arg_name="text", path="%CONTAINER%/{name}", connection=STORAGE, data_type=func.DataType.STRING)
+@app.blob_input(arg_name="data", path="%CONTAINER%/{name}", connection=STORAGE, data_type=func.DataType.BINARY)
+def kinds(req: func.HttpRequest, text: str, data: bytes) -> str:
+    """Say what the two inputs are."""
+    return f"{type(text).__name__} {text} {type(data).__name__} {data!r}"
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 5 31 12 *")
+@app.queue_output(arg_name="seen", queue_name="seen", connection=STORAGE)
+def yearly(timer: func.TimerRequest, seen: func.Out[str]) -> None:
+    """Report a firing, which comes once a year."""
+    seen.set(json.dumps({"yearly": timer.past_due}))
+
+
+@app.timer_trigger(arg_name="timer", schedule="* * * * * *", run_on_startup=True)
+@app.queue_output(arg_name="seen", queue_name="seen", connection=STORAGE)
+def switched_off(timer: func.TimerRequest, seen: func.Out[str]) -> None:
+    """Never runs: a setting has switched it off."""
+    seen.set("a disabled function ran")
+
+
+@app.route("off")
+def off(req: func.HttpRequest) -> str:
+    """Never answers: a setting has switched it off."""
+    return "on"

@@ -56,10 +56,16 @@ async def seen(req: Request) -> JSONResponse:
     return JSONResponse(events)
 
 
+def seen_of(req: Request) -> dict[str, str]:
+    """Return what the function sees of a request, as headers of its answer."""
+    forwarded = req.headers.get("x-forwarded-for", "")
+    return {"x-query": str(req.query_params), "x-url": str(req.url), "x-forwarded": forwarded}
+
+
 @app.route("echo", methods=["POST", "PUT"])
 async def echo(req: Request) -> Response:
     """Return the body, the query and two cookies."""
-    response = Response(await req.body(), headers={"x-query": str(req.query_params), "x-url": str(req.url)})
+    response = Response(await req.body(), headers=seen_of(req))
     response.set_cookie("a", "1")
     response.set_cookie("b", "2", httponly=True)
     return response

@@ -88,8 +88,8 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     [
         ('@app.event_hub_message_trigger("x", "hub", "C")\ndef f(x: str): pass', "'f': trigger binding 'x'"),
         (
-            '@app.blob_trigger("x", "c/{n}", "AzureWebJobsStorage")\ndef f(x: bytes): pass',
-            "only EventGrid is supported",
+            '@app.blob_trigger("x", "c/{n:guid}", "AzureWebJobsStorage")\ndef f(x: bytes): pass',
+            "function 'f': the path 'c/{n:guid}' has '{n:guid}', which is no name",
         ),
         ('@app.queue_trigger("x", "%NO_SUCH%", "AzureWebJobsStorage")\ndef f(x: str): pass', "'NO_SUCH'"),
         ('@app.queue_trigger("x", "q", "NO_ACCOUNT")\ndef f(x: func.QueueMessage): pass', "'NO_ACCOUNT' is missing"),

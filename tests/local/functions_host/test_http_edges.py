@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -192,3 +193,14 @@ def test_a_client_that_goes_away_does_not_stop_a_function(tmp_path: Path) -> Non
             host.http.get("/api/slow", timeout=0.2)
         eventually(lambda: host.http.get("/api/ended").text == "1", "the function has ended by itself")
     assert "function=slow result=succeeded" in (tmp_path / "host.log").read_text()
+
+
+@pytest.mark.parametrize("path", ["/api/echo", "/echo"])
+def test_the_last_forwarded_address_is_the_hosts_word(small: Host, small_streaming: Host, path: str) -> None:
+    """Whatever a caller claims, also in several lines, the address that the host sees stands last, with its port."""
+    host = small if path.startswith("/api") else small_streaming
+    for claimed in ([], ["9.9.9.9"], ["9.9.9.9", "8.8.8.8, 7.7.7.7"]):
+        headers = [("X-Forwarded-For", value) for value in claimed]
+        *before, last = host.http.post(path, headers=headers).headers["x-forwarded"].split(", ")
+        assert ", ".join(before) == ", ".join(claimed)
+        assert re.fullmatch(r"(127\.0\.0\.1|\[::1\]):\d+", last)

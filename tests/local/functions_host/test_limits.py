@@ -84,7 +84,7 @@ def test_queue_messages(host: Host, azurite: Azurite, folder: Path) -> None:
         eventually(lambda: "limits" in [found.name for found in service.list_queues()], "the host made its queue")
         for number in range(12):
             queue.send_message(str(number))
-        full(host, folder, "queue", 4)
+        full(host, folder, "queue", 3)  # a fetch may find only three: more than the threshold, so none follows
         assert max(entries(folder, "queue")) <= 6
         release(folder)
         eventually(lambda: len(entries(folder, "queue")) == 12, "all messages are worked on")

@@ -4,11 +4,10 @@ import base64
 import contextlib
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, QueueServiceClient
@@ -18,21 +17,6 @@ from tests.local.functions_host.hosting import APPS, Host, eventually, running
 
 WEBHOOK = "/runtime/webhooks/blobs?functionName=Host.Functions."
 POISON = "webjobs-blobtrigger-poison"
-
-
-@pytest.fixture(scope="module")
-def queues(azurite: Azurite) -> Iterator[QueueServiceClient]:
-    """The account's queues."""
-    with QueueServiceClient.from_connection_string(azurite.connection_string) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def blobs(azurite: Azurite, storage: Host) -> Iterator[BlobServiceClient]:
-    """The account's blobs, with the container that the app watches."""
-    with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
-        service.create_container("documents")
-        yield service
 
 
 def take(queue: QueueClient, wanted: Callable[[str], bool]) -> str:
@@ -208,3 +192,36 @@ def test_events_in_the_cloudevents_schema(storage: Host, queues: QueueServiceCli
     )
     assert answer.status_code == 202
     assert name in json.dumps(seen(queues, name))
+
+
+def test_blobs_without_event_grid_are_found_by_listing(
+    azurite: Azurite, storage: Host, queues: QueueServiceClient, blobs: BlobServiceClient, tmp_path: Path
+) -> None:
+    """Every state of a blob runs once, also one that was there before the host, and none again after a restart."""
+    own = f"own-{uuid.uuid4().hex[:8]}"
+    container = blobs.create_container(f"{own}-polled")
+    container.upload_blob("first-one.md", f"first {own}")
+    container.upload_blob("other.txt", b"not wanted")
+    settings = {
+        "AzureWebJobsStorage": azurite.connection_string,
+        "AzureFunctionsWebHost__hostid": own,
+        "CONTAINER": own,
+    }
+    log = tmp_path / "host.log"
+    with running(APPS / "storage", log, settings) as host:
+        assert seen(queues, f"first {own}") == {"polled": f"first {own}", "type": "str"}
+        container.upload_blob("first-one.md", f"second {own}", overwrite=True)
+        assert seen(queues, f"second {own}")["type"] == "str"
+        # Events are for those functions that ask for them.
+        assert deliver(host, "polled_blob", event("first-one.md", f"{own}-polled")).status_code == 404
+    with running(APPS / "storage", log, settings):
+        container.upload_blob("last.md", f"third {own}")
+        assert seen(queues, f"third {own}")["polled"] == f"third {own}"
+    assert log.read_text().count("function=polled_blob result=succeeded") == 3
+
+
+def test_blob_inputs_are_of_the_kind_that_is_declared(storage: Host, blobs: BlobServiceClient) -> None:
+    """Text for `data_type` STRING, bytes for BINARY."""
+    name = uuid.uuid4().hex
+    blobs.get_blob_client("documents", name).upload_blob("\u00e9".encode())
+    assert storage.http.get(f"/api/kinds/{name}").text == "str \u00e9 bytes b'\\xc3\\xa9'"

@@ -1,5 +1,8 @@
 """Random sequences of changes against a model of what the service documents."""
 
+import os
+import random
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,7 +11,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient, RetentionPolicy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from local.azurite import Azurite
@@ -16,7 +19,9 @@ from tests.conftest import Service, lake_connection
 from tests.local.lake.support import version_id
 
 NAMES = ("a", "a/b", "ö c")
-EXAMPLES, LONGEST = 25, 14  # sequences, and steps in one
+EXAMPLES, LONGEST = 200, 40  # sequences at most, and steps in one at most
+SECONDS = 20.0  # no further sequence is begun after that
+SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(2**32))  # printed when the test fails
 
 names = st.sampled_from(NAMES)
 which = st.integers(min_value=0, max_value=9)
@@ -144,17 +149,46 @@ def retaining(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Ite
     assert running.stop() == 0
 
 
+@dataclass
+class Budget:
+    """Until when sequences are begun. One that failed is repeated for as long as it takes to make it short."""
+
+    ends: float
+    failed: bool = False
+
+    def spent(self) -> bool:
+        """Whether no further sequence is to be begun."""
+        return not self.failed and time.monotonic() > self.ends
+
+
+@pytest.fixture(scope="module")
+def budget() -> Budget:
+    """The time for all sequences, from now on."""
+    print(f"SEED={SEED}")
+    return Budget(time.monotonic() + SECONDS)
+
+
+@seed(SEED)
 @settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(sequence=st.lists(steps, max_size=LONGEST))
-def test_random_sequences(retaining: BlobServiceClient, sequence: list[tuple[str, str, int]]) -> None:
+def test_random_sequences(retaining: BlobServiceClient, budget: Budget, sequence: list[tuple[str, str, int]]) -> None:
     """Whatever is done in whatever order, the lake holds what the documented rules say."""
+    if budget.spent():
+        return
     lake = retaining.create_container(f"s{uuid.uuid4().hex}")
     try:
         model = Model()
         for step in sequence:
             take(step, lake, model)
         compare(lake, model)
+    except BaseException:
+        budget.failed = True
+        raise
     finally:
         lake.delete_container()

@@ -197,7 +197,7 @@ def test_stop(client: OpenAI, stop: str | list[str]) -> None:
 def condensed(client: OpenAI, turns: Sequence[str]) -> str:
     """Return the search query for a conversation of questions and, between them, answers."""
     said = [Message("assistant" if n % 2 else "user", text) for n, text in enumerate(turns)]
-    reply = client.chat.completions.create(model=MODEL, messages=condense_messages(said))
+    reply = client.chat.completions.create(model=MODEL, messages=condense_messages(said, 1000, len))
     return reply.choices[0].message.content or ""
 
 
@@ -322,3 +322,17 @@ def test_api_key(tmp_path: Path) -> None:
     assert service.stop() == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
     assert "secret" not in (tmp_path / "log").read_text()
+
+
+def test_follow_ups_are_made_from_headings(client: OpenAI) -> None:
+    """Asked for further questions, the stand-in asks about the passages' headings, but for what was asked already."""
+    prompt = (
+        '<passages>\n<passage n="1" title="Travel" path="a.md" heading="Travel &gt; Hotels">\nText.\n</passage>\n'
+        '<passage n="2" title="Travel" path="a.md" heading="Travel &gt; Safety on the road">\nText.\n</passage>\n'
+        "</passages>\n<question>\nWhat may hotels cost?\n</question>\n<answer>\n165 EUR. [1]\n</answer>"
+    )
+    reply = client.chat.completions.create(
+        model="extractive-minilm",
+        messages=[{"role": "system", "content": "Task: follow-ups"}, {"role": "user", "content": prompt}],
+    )
+    assert reply.choices[0].message.content == "What do the documents say about “Safety on the road”?"

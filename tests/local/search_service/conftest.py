@@ -1,8 +1,13 @@
 """A small index on the real service, through the official SDK."""
 
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from azure.core.credentials import AzureKeyCredential
@@ -20,7 +25,24 @@ from azure.search.documents.indexes.models import (
 )
 
 KEY = AzureKeyCredential("local")
+VERSION = "api-version=2026-04-01"
 VECTOR = "Collection(Edm.Single)"
+
+
+def call(url: str, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, Message]:
+    """Send one request as it is; returns status, body, parsed where it is JSON, and headers."""
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(f"{url}{path}", data, {"Content-Type": "application/json", **headers}, method=method)
+    try:
+        with urlopen(request, timeout=30) as reply:
+            status, content, said = reply.status, reply.read().decode("utf-8"), reply.headers
+    except HTTPError as error:
+        with error:
+            status, content, said = error.code, error.read().decode("utf-8"), error.headers
+    try:
+        return status, json.loads(content), said
+    except ValueError:
+        return status, content or None, said
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,19 @@ reason is left out by name below. Deviations that are ours are listed in docs/lo
 """
 
 import json
+import re
 from collections.abc import Iterator
+from email.message import Message
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.conftest import SHARED_DATA, Service
+from tests.local.search_service.conftest import VERSION, call
 
 GOLDEN = SHARED_DATA / "golden-search"
-VERSION = "api-version=2026-04-01"
 RECORDED = "https://fakesearchendpoint.search.windows.net"
 INDEX = "drgqefsg"
 # The service computes scores shard by shard, and ten hotels lie in several shards: texts that score alike in one index
@@ -27,6 +27,8 @@ CLEARLY = 2.5
 NEWER = frozenset(
     {"vectorSearch", "description", "stored", "dimensions", "vectorSearchProfile", "vectorEncoding", "@odata.etag"}
 )
+COMPLETED = frozenset({"@odata.etag", "similarity"})  # what the service adds to a definition besides nulls
+HEADERS = ("Content-Type", "OData-Version", "Preference-Applied", "Cache-Control", "Location")  # compared word for word
 FILES = ("search", "get_document", "get_document_missing", "count", "aliases", "index_documents")
 
 pytestmark = pytest.mark.skipif(not GOLDEN.exists(), reason="the recordings are not beside the project")
@@ -34,22 +36,6 @@ pytestmark = pytest.mark.skipif(not GOLDEN.exists(), reason="the recordings are 
 
 def entries(name: str) -> list[dict[str, Any]]:
     return json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))["Entries"]  # type: ignore[no-any-return]
-
-
-def call(url: str, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-    """Send one recorded request; returns status and body, parsed where it is JSON."""
-    data = None if body is None else json.dumps(body).encode()
-    request = Request(f"{url}{path}", data, {"Content-Type": "application/json", **headers}, method=method)
-    try:
-        with urlopen(request, timeout=30) as reply:
-            status, content = reply.status, reply.read().decode("utf-8")
-    except HTTPError as error:
-        with error:
-            status, content = error.code, error.read().decode("utf-8")
-    try:
-        return status, json.loads(content)
-    except ValueError:
-        return status, content or None
 
 
 def path_of(entry: dict[str, Any]) -> str:
@@ -71,19 +57,35 @@ def mended(value: Any) -> Any:
 
 
 def definition() -> dict[str, Any]:
-    """The index of hotels that the recordings were made with."""
+    """The index of hotels as it was asked for: without what the service completes it with."""
     (index,) = [one for one in entries("aliases")[0]["ResponseBody"]["value"] if one["name"] == INDEX]
-    return {name: value for name, value in index.items() if name != "@odata.etag"}
+    asked: dict[str, Any] = given({name: value for name, value in index.items() if name not in COMPLETED})
+    return asked
+
+
+def given(value: Any) -> Any:
+    """A recorded value without what nobody writes: nulls, empty lists and the default interpolation."""
+    if isinstance(value, list):
+        return [given(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {name: item for name, item in value.items() if item not in (None, []) and name != "interpolation"}
+    return {name: given(item) for name, item in kept.items()}
 
 
 def hotels() -> list[dict[str, Any]]:
-    """The hotels, as the recording of lookups has them, and those that only search results show."""
+    """The hotels, as the recording of lookups has them, and those that only search results show.
+
+    Dates are as they were uploaded: midnight, some of it in New York.
+    """
     found: dict[str, dict[str, Any]] = {}
     for entry in (*entries("search"), *entries("get_document")):
         body = entry["ResponseBody"]
         for one in body.get("value", [body]) if isinstance(body, dict) else []:
             if "hotelId" in one and "address" in one:
                 document = {name: value for name, value in mended(one).items() if not name.startswith("@")}
+                date = document["lastRenovationDate"]
+                document["lastRenovationDate"] = date and date.replace("T05:00:00Z", "T00:00:00-05:00")
                 found[document["hotelId"]] = document
     return sorted(found.values(), key=lambda one: int(one["hotelId"]))
 
@@ -92,20 +94,20 @@ def hotels() -> list[dict[str, Any]]:
 def service(tmp_path: Path) -> Iterator[str]:
     """A service of its own with the index of hotels, filled."""
     started = Service("local.search_service", "--data", str(tmp_path / "data"), log=tmp_path / "log")
-    status, _ = call(started.url, "POST", f"/indexes?{VERSION}", definition())
+    status, *_ = call(started.url, "POST", f"/indexes?{VERSION}", definition())
     assert status == 201
     actions = [{"@search.action": "upload", **hotel} for hotel in hotels()]
-    status, said = call(started.url, "POST", f"/indexes('{INDEX}')/docs/search.index?{VERSION}", {"value": actions})
+    status, said, _ = call(started.url, "POST", f"/indexes('{INDEX}')/docs/search.index?{VERSION}", {"value": actions})
     assert (status, {item["statusCode"] for item in said["value"]}) == (200, {201})
     yield started.url
     assert started.stop() == 0
 
 
 def compare(recorded: Any, answered: Any, where: str) -> None:
-    """Compare shape, keys and values. Scores, etags and what the service names after itself are left out."""
+    """Compare shape, keys and values. Scores and etags are left out."""
     if isinstance(recorded, dict):
         assert isinstance(answered, dict), where
-        keys = set(recorded) - {"@odata.context"}
+        keys = set(recorded)
         assert set(answered) - (NEWER - keys) == keys, where
         for name in keys - {"@search.score", "@odata.etag"}:
             compare(recorded[name], answered[name], f"{where}/{name}")
@@ -116,6 +118,22 @@ def compare(recorded: Any, answered: Any, where: str) -> None:
             compare(one, other, f"{where}/{position}")
     else:
         assert answered == recorded, where
+
+
+def compare_headers(recorded: dict[str, str], answered: Message, url: str, where: str) -> None:
+    """Compare the headers that say something of the answer; an ETag has to be there where one was."""
+    for name in HEADERS:
+        if name in recorded:
+            expected = re.sub(r"api-version=[\w.-]+", VERSION, here(recorded[name], url))
+            assert answered.get(name) == expected, f"{where}: {name}"
+    if "ETag" in recorded:
+        assert re.fullmatch(r'W/"0x[0-9A-F]+"', answered["ETag"]), where
+
+
+def here(value: Any, url: str) -> Any:
+    """What the service names after itself, named after this one."""
+    text = json.dumps(value).replace(RECORDED, url)
+    return json.loads(text)
 
 
 def compare_results(recorded: dict[str, Any], answered: dict[str, Any], whole: bool, where: str) -> None:
@@ -150,9 +168,13 @@ def replay(url: str, name: str) -> int:
     recorded = entries(name)
     for number, entry in enumerate(recorded):
         where = f"{name}[{number}] {entry['RequestMethod']} {path_of(entry)} {entry['RequestBody']}"
-        status, answered = call(url, entry["RequestMethod"], path_of(entry), entry["RequestBody"])
+        asked = {
+            name: entry["RequestHeaders"][name] for name in ("Accept", "Prefer") if name in entry["RequestHeaders"]
+        }
+        status, answered, headers = call(url, entry["RequestMethod"], path_of(entry), entry["RequestBody"], **asked)
         assert status == entry["StatusCode"], f"{where}: {answered}"
-        body = mended(entry["ResponseBody"])
+        compare_headers(entry["ResponseHeaders"], headers, url, where)
+        body = here(mended(entry["ResponseBody"]), url)
         if isinstance(body, str) and body.lstrip("\ufeff").isdecimal():
             assert answered == int(body.lstrip("\ufeff")) or str(answered).lstrip("\ufeff") == body.lstrip("\ufeff")
         elif isinstance(body, dict) and "docs/search.post.search" in where and "orderby" not in entry["RequestBody"]:

@@ -189,6 +189,8 @@ def test_facets_by_interval_bounds_and_path(hotels: SearchClient) -> None:
     assert [(facet["value"], facet["count"]) for facet in shown["rating"]] == [(2.0, 1), (4.0, 2)]
     assert [facet["count"] for facet in shown["renovated"]] == [1, 1]
     assert [(facet["value"], facet["count"]) for facet in shown["rooms/type"]] == [("single", 2), ("suite", 1)]
+    both = hotels.search("*", facets=["rating,interval:2", "rating,values:4"], top=0).get_facets() or {}
+    assert [facet["count"] for facet in both["rating"]] == [1, 2, 1, 2]
     ranges = hotels.search("*", facets=["rating,values:4"], top=0).get_facets() or {}
     assert [(facet.get("from"), facet.get("to"), facet["count"]) for facet in ranges["rating"]] == [
         (None, 4, 1),
@@ -228,6 +230,15 @@ def test_semantic_ranking_has_the_services_shape(hotels: SearchClient) -> None:
     assert all(0 <= score <= 4 for score in scores)
     assert "<em>Breakfast</em>" in hits[0]["@search.captions"][0].highlights
     assert {answer.key for answer in answers} <= {"1"}
+    plain = hotels.search(
+        "when is breakfast served",
+        query_type="semantic",
+        semantic_configuration_name="sem",
+        query_caption="extractive",
+        query_caption_highlight_enabled=False,
+    )
+    captions = [hit["@search.captions"][0] for hit in plain]
+    assert [(bool(caption.text), caption.highlights) for caption in captions] == [(True, "")] * len(hits)
 
 
 def test_scoring_profile_weighs_fields(hotels: SearchClient) -> None:

@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.access import Access, groups_filter, visible
 from shared.chat.passages import (
     SNIPPET_CHARACTERS,
     Hit,
     Passage,
-    access_filter,
     choose,
     newest_versions,
     version_url,
-    visible,
 )
 from tests.shared.chunks import MOMENT, chunk
 
@@ -34,7 +33,9 @@ def hit(number: int, **changed: object) -> Hit:
 def test_only_what_the_caller_may_see_is_visible(allowed: list[frozenset[str]], caller: frozenset[str]) -> None:
     """A document without groups is for everybody; any other needs one of the caller's groups; order is kept."""
     hits = [hit(number, allowed_groups=tuple(sorted(held))) for number, held in enumerate(allowed)]
-    assert visible(hits, caller) == [one for one, held in zip(hits, allowed, strict=True) if not held or held & caller]
+    assert visible(hits, Access(caller)) == [
+        one for one, held in zip(hits, allowed, strict=True) if not held or held & caller
+    ]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=12))
@@ -54,6 +55,12 @@ def test_two_versions_of_one_second_are_told_apart() -> None:
     """Times are in whole seconds: within one, the version id decides."""
     hits = [hit(0, version_id="2026-03-01T12:00:00.1Z"), hit(1, version_id="2026-03-01T12:00:00.7Z")]
     assert newest_versions(hits) == [hits[1]]
+
+
+def test_a_citation_says_that_a_newer_version_could_not_be_read() -> None:
+    """The reason goes with the citation; mostly there is none."""
+    assert Passage(1, chunk(newer_unreadable="encrypted"), 1.0).citation()["newer_unreadable"] == "encrypted"
+    assert Passage(1, chunk(), 1.0).citation()["newer_unreadable"] == ""
 
 
 @given(st.lists(st.integers(1, 40), max_size=12), st.integers(1, 6), st.integers(1, 60))
@@ -108,13 +115,13 @@ def test_link_without_versions() -> None:
 )
 def test_access_filter(caller: tuple[str, ...], expected: str) -> None:
     """The filter is the same for the same groups in any order."""
-    assert access_filter(frozenset(caller)) == expected
+    assert groups_filter(frozenset(caller)) == expected
 
 
 @given(st.frozensets(names, min_size=1, max_size=4))
 def test_a_groups_name_cannot_change_the_filter(caller: frozenset[str]) -> None:
     """Quotes in a name are doubled, so that it stays inside the text it is in."""
-    made = access_filter(caller)
+    made = groups_filter(caller)
     before, _, rest = made.partition("search.in(g, '")
     inside = rest.removesuffix("', '|')))")
     assert before == "(not allowed_groups/any() or allowed_groups/any(g: "

@@ -59,7 +59,7 @@ def test_context_may_be_left_out(context: dict[str, bool] | None) -> None:
         ({"messages": ["How much?"]}, r"messages\[0\] must be an object"),
         (
             {"messages": [ASKED, {"role": "system", "content": "x"}]},
-            r"messages\[1\].role must be one of user, assistant",
+            r"messages\[1\].role must be one of user, assistant, .*not the caller's to set",
         ),
         ({"messages": [{"role": ["user"], "content": "x"}]}, r"messages\[0\].role"),
         ({"messages": [{"content": "x"}]}, r"messages\[0\].role"),
@@ -68,7 +68,12 @@ def test_context_may_be_left_out(context: dict[str, bool] | None) -> None:
         ({"messages": [{"role": "user", "content": ["x"]}]}, r"messages\[0\].content must be a text"),
         ({"messages": [{**ASKED, "name": "x"}]}, r"messages\[0\] has unknown fields \['name'\]"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, "the last message must be the user's"),
-        ({"messages": [ASKED], "stream": True}, r"unknown fields \['stream'\]; known are"),
+        ({"messages": [ASKED], "top_p": 1}, r"unknown fields \['top_p'\]; known are"),
+        ({"messages": [ASKED], "stream": True}, "given at POST /api/chat/stream"),
+        ({"messages": [ASKED], "stream": "no"}, "stream must be true or false"),
+        ({"messages": [{**ASKED, "context": []}]}, r"messages\[0\].context must be an object"),
+        ({"messages": [{"role": "assistant", "content": None}, ASKED]}, r"messages\[0\].content must be a text"),
+        ({"messages": [ASKED, {"role": "assistant", "content": ""}]}, "the last message must be the user's"),
         ({"messages": [ASKED], "context": []}, "context must be an object"),
         ({"messages": [ASKED], "context": {"top": 3}}, r"context has unknown fields \['top'\]"),
         ({"messages": [ASKED], "context": {"debug": 1}}, "context.debug must be true or false"),
@@ -87,6 +92,22 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest) as caught:
         parse_chat_request(body, LIMITS)
     assert caught.value.status == 400
+
+
+def test_a_reply_may_be_sent_back_as_it_came() -> None:
+    """The context of a message is not looked at, and an answer that has no words is no turn."""
+    said = {"role": "assistant", "content": "165 EUR. [1]", "context": {"citations": [{"n": 1}], "debug": {}}}
+    empty = {"role": "assistant", "content": " ", "context": None}
+    made = parse({"messages": [ASKED, said, empty, ASKED]})
+    assert [message.content for message in made.messages] == ["How much?", "165 EUR. [1]", "How much?"]
+
+
+def test_each_route_gives_its_own_kind_of_answer() -> None:
+    """`stream` may say what the route does anyway; the contrary is refused with the route that does it."""
+    whole, streamed = (json.dumps({"messages": [ASKED], "stream": value}).encode() for value in (False, True))
+    assert parse_chat_request(whole, LIMITS) == parse_chat_request(streamed, LIMITS, streamed=True)
+    with pytest.raises(BadRequest, match=r"POST /api/chat$"):
+        parse_chat_request(whole, LIMITS, streamed=True)
 
 
 def test_limits_are_named() -> None:

@@ -23,7 +23,20 @@ class Line:
     x: int = 72
 
 
-def pdf(pages: Sequence[Sequence[Line]], title: str = "") -> bytes:
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture on a PDF page: one pixel, large."""
+
+    size: int = 300
+
+
+def _drawn(line: Line | Picture) -> str:
+    if isinstance(line, Picture):
+        return f"q {line.size} 0 0 {line.size} 72 400 cm BI /W 1 /H 1 /CS /G /BPC 8 ID x EI Q"
+    return f"BT /{'B' if line.bold else 'R'} {line.size} Tf {line.x} {line.y} Td ({line.text}) Tj ET"
+
+
+def pdf(pages: Sequence[Sequence[Line | Picture]], title: str = "") -> bytes:
     """Return a PDF with these lines on its pages."""
     kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
     objects = [
@@ -33,9 +46,7 @@ def pdf(pages: Sequence[Sequence[Line]], title: str = "") -> bytes:
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>",
     ]
     for number, lines in enumerate(pages):
-        drawn = "\n".join(
-            f"BT /{'B' if line.bold else 'R'} {line.size} Tf {line.x} {line.y} Td ({line.text}) Tj ET" for line in lines
-        )
+        drawn = "\n".join(map(_drawn, lines))
         fonts = "/Resources << /Font << /R 3 0 R /B 4 0 R >> >>"
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] {fonts} /Contents {6 + 2 * number} 0 R >>"
@@ -74,10 +85,72 @@ def package(main: str, kind: str, parts: Mapping[str, tuple[str, str]]) -> bytes
     return out.getvalue()
 
 
-def docx(body: str) -> bytes:
-    """Return a Word document with this XML as its body."""
-    xml = f'<w:document xmlns:w="{OFFICE}/wordprocessingml/2006/main"><w:body>{body}</w:body></w:document>'
-    return package("word/document.xml", "wordprocessingml", {"word/document.xml": ("document.main", xml)})
+def relations(targets: Mapping[str, str]) -> tuple[str, str]:
+    """Return the part that relates another part to its targets, whose kinds are given."""
+    listed = "".join(
+        f'<Relationship Id="r{number}" Type="{DOCUMENT_RELATIONS}/{kind}" Target="{target}"/>'
+        for number, (target, kind) in enumerate(targets.items(), start=1)
+    )
+    return "", f'<Relationships xmlns="{RELATIONS}">{listed}</Relationships>'
+
+
+def docx(body: str, **others: str) -> bytes:
+    """Return a Word document with this XML as its body, and other parts (`footnotes`, `comments`...) with theirs."""
+    main = f'xmlns:w="{OFFICE}/wordprocessingml/2006/main"'
+    parts = {"word/document.xml": ("document.main", f"<w:document {main}><w:body>{body}</w:body></w:document>")}
+    parts |= {f"word/{name}.xml": (name, f"<w:{name} {main}>{xml}</w:{name}>") for name, xml in others.items()}
+    parts["word/_rels/document.xml.rels"] = relations({f"{name}.xml": name for name in others})
+    return package("word/document.xml", "wordprocessingml", parts)
+
+
+def heading_styles() -> str:
+    """Return the inside of the part `styles` of a Word document, with two styles of headings."""
+    return "".join(
+        f'<w:style w:type="paragraph" w:styleId="Heading{level}"><w:name w:val="heading {level}"/></w:style>'
+        for level in (1, 2)
+    )
+
+
+def pptx(slides: Sequence[tuple[str, str, str]]) -> bytes:
+    """Return a presentation: title, paragraphs and speaker's notes of each slide, the latter two as XML."""
+    main = f'xmlns:p="{OFFICE}/presentationml/2006/main" xmlns:a="{OFFICE}/drawingml/2006/main"'
+    parts: dict[str, tuple[str, str]] = {}
+    for number, (title, body, notes) in enumerate(slides, start=1):
+        shapes = _shape("title", f"<a:p><a:r><a:t>{title}</a:t></a:r></a:p>") + _shape("body", body)
+        parts[f"ppt/slides/slide{number}.xml"] = ("slide", f"<p:sld {main}>{_tree(shapes)}</p:sld>")
+        parts[f"ppt/slides/_rels/slide{number}.xml.rels"] = relations(
+            {f"../notesSlides/notesSlide{number}.xml": "notesSlide"}
+        )
+        spoken = f"<p:notes {main}>{_tree(_shape('body', notes))}</p:notes>"
+        parts[f"ppt/notesSlides/notesSlide{number}.xml"] = ("notesSlide", spoken)
+    listed = "".join(f'<p:sldId id="{255 + number}" r:id="r{number}"/>' for number in range(1, len(slides) + 1))
+    deck = f'<p:presentation {main} xmlns:r="{DOCUMENT_RELATIONS}"><p:sldIdLst>{listed}</p:sldIdLst></p:presentation>'
+    parts["ppt/presentation.xml"] = ("presentation.main", deck)
+    targets = {f"slides/slide{number}.xml": "slide" for number in range(1, len(slides) + 1)}
+    parts["ppt/_rels/presentation.xml.rels"] = relations(targets)
+    return package("ppt/presentation.xml", "presentationml", parts)
+
+
+def _tree(shapes: str) -> str:
+    return f"<p:cSld><p:spTree><p:nvGrpSpPr/><p:grpSpPr/>{shapes}</p:spTree></p:cSld>"
+
+
+def _shape(kind: str, paragraphs: str) -> str:
+    place = f'<p:nvSpPr><p:cNvPr id="2" name=""/><p:cNvSpPr/><p:nvPr><p:ph type="{kind}"/></p:nvPr></p:nvSpPr>'
+    return f"<p:sp>{place}<p:spPr/><p:txBody><a:bodyPr/>{paragraphs}</p:txBody></p:sp>"
+
+
+def sheet(rows: str, styles: str) -> bytes:
+    """Return a workbook with one sheet, S: its rows and the inside of its part `styles` as XML."""
+    main = f'xmlns="{OFFICE}/spreadsheetml/2006/main"'
+    listed = '<sheets><sheet name="S" sheetId="1" r:id="r1"/></sheets>'
+    parts = {
+        "xl/workbook.xml": ("sheet.main", f'<workbook {main} xmlns:r="{DOCUMENT_RELATIONS}">{listed}</workbook>'),
+        "xl/worksheets/sheet1.xml": ("worksheet", f"<worksheet {main}><sheetData>{rows}</sheetData></worksheet>"),
+        "xl/styles.xml": ("styles", f"<styleSheet {main}>{styles}</styleSheet>"),
+        "xl/_rels/workbook.xml.rels": relations({"worksheets/sheet1.xml": "worksheet", "styles.xml": "styles"}),
+    }
+    return package("xl/workbook.xml", "spreadsheetml", parts)
 
 
 def xlsx(sheets: Mapping[str, Sequence[Sequence[str]]]) -> bytes:

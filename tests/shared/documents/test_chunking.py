@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,9 @@ from shared.documents import (
     embedding_input,
     read_document,
 )
+from shared.documents.chunking import MAX_BREADCRUMB
+from shared.documents.markdown import Page
+from shared.documents.markdown import document as document_of_pages
 
 LIMITS = ChunkLimits(40, 80)
 KNOWN_CUTS = [
@@ -75,6 +79,31 @@ def test_no_chunk_is_over_the_limit(text: str, sizes: ChunkLimits) -> None:
         assert count_tokens(chunk.text) <= sizes.max_tokens
 
 
+@given(st.lists(markdown, min_size=1, max_size=5), limits)
+def test_all_of_a_chunk_is_on_its_page(texts: list[str], sizes: ChunkLimits) -> None:
+    """A chunk names the page of every block in it, and every page that has text has a chunk."""
+    pages = [Page(number, f"start\n\n{text}") for number, text in enumerate(texts, start=1)]
+    made = document_of_pages("a.pdf", pages)
+    chunks = chunk_document(made, sizes, count_tokens)
+    for chunk in chunks:
+        assert {block.page for block in made.blocks if block.start < chunk.end and block.end > chunk.start} == {
+            chunk.page
+        }
+    assert [page.number for page in pages] == sorted({chunk.page or 0 for chunk in chunks})
+
+
+def test_a_small_rest_of_a_page_joins_the_chunk_before() -> None:
+    """What little a page has left after a cut makes no chunk of its own where the last one has room; a page that has
+    little in all does.
+    """
+    body = "Some words that fill this part of the document up. " * 4
+    made = document_of_pages("a.pdf", [Page(1, "Cover"), Page(2, f"{body}\n\n## Next"), Page(3, body)])
+    found = [
+        (chunk.page, chunk.text.split()[-1], chunk.heading) for chunk in chunk_document(made, LIMITS, count_tokens)
+    ]
+    assert found == [(1, "Cover", ""), (2, "Next", ""), (3, "up.", "Next")]
+
+
 @given(markdown)
 def test_chunking_is_deterministic(text: str) -> None:
     """The same bytes give the same chunks."""
@@ -105,6 +134,17 @@ def test_breadcrumb_names_the_headings_above() -> None:
     assert found["## *Two* [link](x)"] == "Top > Two link"
 
 
+def test_a_breadcrumb_has_an_end() -> None:
+    """Where all the headings above are too long together, the innermost are kept, and what is sent stays small."""
+    names = [f"{n} {'word ' * 30}".strip() for n in range(1, 7)]
+    body = "\n\n".join("Some words that fill this part of the document up. " * 3 for _ in range(50))
+    text = "\n\n".join(f"{'#' * n} {name}" for n, name in enumerate(names, start=1)) + f"\n\n{body}"
+    chunks = chunks_of(text, ChunkLimits(150, 400))
+    assert chunks[-1].heading == names[-1]
+    assert max(len(chunk.heading) for chunk in chunks) <= MAX_BREADCRUMB
+    assert sum(len(embedding_input(chunk)) for chunk in chunks) < 2 * len(text)
+
+
 def test_a_table_that_fits_stays_whole() -> None:
     """A table, a list and a code block within the limit are each in one chunk."""
     table = "| a | b |\n|---|---|\n" + "\n".join(f"| {n} | value {n} |" for n in range(8))
@@ -130,6 +170,36 @@ def test_one_endless_line_is_cut() -> None:
     sentences = chunks_of("This sentence has exactly these words. " * 100)
     assert all(chunk.text.endswith(".") for chunk in sentences)
     assert all(count_tokens(chunk.text) <= LIMITS.max_tokens for chunk in chunks_of("x1y2" * 2_000))
+
+
+class Counting:
+    """Counts tokens, and how many characters it was asked to count them in."""
+
+    def __init__(self) -> None:
+        self.characters = 0
+
+    def __call__(self, text: str) -> int:
+        self.characters += len(text)
+        return count_tokens(text)
+
+
+@pytest.mark.parametrize("unit", ["日本語", "冷蔵庫の温度は五度以下に保ってください。", "x1y2"])
+def test_the_work_of_an_endless_line_grows_with_its_length(unit: str) -> None:
+    """A line of ten times the length, in a script without spaces too, takes about ten times the counting."""
+    work = []
+    for length in (20_000, 200_000):
+        counting = Counting()
+        made = read_document("a.txt", (unit * (length // len(unit))).encode())
+        chunks = chunk_document(made, LIMITS, counting)
+        assert "".join(chunk.text for chunk in chunks) == made.text
+        work.append(counting.characters)
+    assert work[1] < 15 * work[0]
+
+
+def test_an_endless_line_is_cut_between_sentences_of_any_script() -> None:
+    """Where a line is longer than what is split at once, that falls apart at the end of a sentence too."""
+    chunks = chunks_of("冷蔵庫の温度は五度以下に保ってください。" * 1_000)
+    assert {chunk.text[-1] for chunk in chunks} == {"。"}
 
 
 def test_text_that_looks_like_a_special_token_is_text() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.documents.markdown import Page, document
+from shared.documents.markdown import MAX_HEADING, Page, document
 from shared.documents.model import Document, title_from_path
 
 TEXT = """\
@@ -37,7 +37,7 @@ Underlined
 
 
 def read(text: str, path: str = "folder/some-file_name.md") -> Document:
-    return document(path, [Page(None, text)])
+    return document(path, [Page(None, text)], authored=True)
 
 
 def test_kinds_of_blocks() -> None:
@@ -108,4 +108,37 @@ def test_front_matter_with_windows_line_ends() -> None:
 
 def test_control_characters_are_dropped() -> None:
     """Characters that no text has, and that JSON or XML downstream may refuse, do not reach the index."""
-    assert read("a\0b\x01c\x0bd\x7fe\ufefff").text == "abcdef"
+    assert read("a\0b\x01c\x7fd\ufeffe").text == "abcde"
+
+
+def test_what_parts_words_leaves_a_space() -> None:
+    """The end of a page or of a line of another kind does not join the words on either side."""
+    assert read("one\ftwo\vthree\x1efour").text == "one two three four"
+
+
+def test_an_endless_heading_is_a_paragraph() -> None:
+    """A heading is repeated in every chunk below it: one that is too long to be a heading is text like any other."""
+    fits, long = "w" * MAX_HEADING, "w" * (MAX_HEADING + 1)
+    made = read(f"# {long}\n\n## {fits}\n\nwords\n\n{long}\n---")
+    assert [(block.kind, block.level, block.heading) for block in made.blocks] == [
+        ("paragraph", 0, ""),
+        ("heading", 2, fits),
+        ("paragraph", 0, ""),
+        ("paragraph", 0, ""),
+    ]
+    assert made.title == fits
+
+
+def test_a_title_is_no_longer_than_a_heading() -> None:
+    """A title is stored with every chunk: an endless one loses its end."""
+    assert len(document("a.md", [Page(None, "words")], "word " * 1000).title) <= MAX_HEADING
+    assert document("a.md", [Page(None, "words")], "word " * 1000).title.endswith("word…")
+
+
+def test_only_markdown_that_somebody_wrote_has_front_matter_and_underlined_headings() -> None:
+    """In text that was made into Markdown, dashes are what they were: a rule, a signature, the border of a table."""
+    text = "---\ntitle: T\nauthor: x\n---\n\nBest wishes\n-----\nAnna"
+    made = document("a.txt", [Page(None, text)])
+    assert made.text == text
+    assert made.title == "A"
+    assert {block.kind for block in made.blocks} == {"paragraph"}

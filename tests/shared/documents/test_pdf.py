@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from shared.documents import Document, read_document
+from shared.documents.markdown import MAX_HEADING, Page
 from shared.errors import UnreadableDocument
 from tests.conftest import ROOT
-from tests.shared.documents.files import Line, pdf
+from tests.shared.documents.files import Line, Picture, pdf
 
 WORDS = "Fill the tank with water. Then press the green button for three seconds."
 SAMPLES = sorted(path for path in (ROOT / "sample-lake").rglob("*.pdf") if path.is_file())
@@ -56,6 +57,14 @@ def test_a_title_made_by_a_program_is_no_title(given: str) -> None:
     assert read(pdf([page], given)).title == "Contoso: The plan"
 
 
+def test_a_cover_of_many_headings_is_a_title_of_bounded_length() -> None:
+    """What is stored with every chunk loses its end where a page opens with more headings than a title has."""
+    page = [Line(f"The pump and part number {n}", 800 - 45 * n, 24, bold=True) for n in range(15)]
+    title = read(pdf([page, [Line(WORDS, 700)]])).title
+    assert title.startswith("The pump and part number 0: The pump and part number 1")
+    assert len(title) <= MAX_HEADING
+
+
 def test_the_authors_title_names_the_document() -> None:
     """A real title in the file's properties is used; with nothing at all the file's name is."""
     assert read(pdf([[Line(WORDS, 700)]], "Pump manual")).title == "Pump manual"
@@ -75,11 +84,40 @@ def test_running_titles_are_said_once() -> None:
     assert [page_of(made, f"All about {name}") for name in subjects] == [1, 2, 3, 4]
 
 
+def test_lines_that_differ_in_a_number_are_no_running_titles() -> None:
+    """What has another price or order on every page is text."""
+    pages = [
+        [Line(f"Price {100 + 3 * n} EUR", 700), Line(f"All about {name} and more.", 400), Line(f"Order {9000 + n}", 60)]
+        for n, name in enumerate(("valves", "pipes", "seals", "motors"), start=1)
+    ]
+    made = read(pdf(pages))
+    assert [page_of(made, f"Price {100 + 3 * n} EUR") for n in range(1, 5)] == [1, 2, 3, 4]
+    assert [page_of(made, f"Order {9000 + n}") for n in range(1, 5)] == [1, 2, 3, 4]
+
+
 def test_pages_without_text_are_a_scan() -> None:
     """A PDF that has pages but no text says so."""
     with pytest.raises(UnreadableDocument, match="none of the 2 pages has text") as caught:
         read(pdf([[], []]))
     assert caught.value.reason == "image_only"
+
+
+def test_pages_that_are_pictures_are_named() -> None:
+    """Among pages with text, those that hold a picture only are told from blank ones, and take what was recognised."""
+    content = pdf([[Line(WORDS, 700)], [Picture()], [], [Line(WORDS, 700), Picture()]])
+    made = read(content)
+    assert made.pictures == (2,)
+    assert {block.page for block in made.blocks} == {1, 4}
+    whole = read_document("a.pdf", content, recognised=[Page(2, "# Stamp\n\nApproved")])
+    assert whole.pictures == ()
+    assert page_of(whole, "Approved") == 2
+
+
+@pytest.mark.parametrize("before", [b"\n\n", b"\xef\xbb\xbf", b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n", b"x" * 1_019])
+def test_bytes_before_the_pdf_are_passed_over(before: bytes) -> None:
+    """The mark of a PDF may stand anywhere in the first 1,024 bytes, as its readers accept it."""
+    made = read(before + pdf([[Line("First words", 700)], [Line("Second words", 700)]]))
+    assert [page_of(made, "First words"), page_of(made, "Second words")] == [1, 2]
 
 
 def test_a_pdf_cut_short_still_gives_text_or_a_reason() -> None:

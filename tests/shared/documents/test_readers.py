@@ -1,14 +1,19 @@
 """Choosing a reader, and reading text formats."""
 
+import json
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.documents import ChunkLimits, Document, chunk_document, count_tokens, read_document
+from shared.documents import ChunkLimits, chunk_document, count_tokens, embedding_input, read_document
+from shared.documents.markdown import MAX_HEADING
+from shared.documents.readers import EXTENSIONS, reader_suffix
 from shared.errors import UnreadableDocument
+from tests.shared.documents.files import docx
 
 REASONS = {"encrypted", "corrupt", "image_only", "empty", "too_large", "unknown_type"}
-SUFFIXES = (".md", ".markdown", ".txt", ".html", ".htm", ".pdf", ".docx", ".pptx", ".xlsx", ".exe", "")
+SUFFIXES = (*EXTENSIONS, ".exe", "")
 MAGICS = (
     b"",
     b"%PDF-1.7\n",
@@ -22,6 +27,9 @@ MAGICS = (
     b"\xef\xbb\xbf",
     b"<!DOCTYPE html><html><table>",
     b"---\ntitle: [\n---\n",
+    b"From: a@b.c\nContent-Type: multipart/mixed; boundary=x\n\n--x\n",
+    b'{"a": [',
+    b"a;b\n1;2\n",
 )
 
 
@@ -58,7 +66,7 @@ def test_nothing_is_empty(content: bytes) -> None:
 
 def test_unknown_type_names_what_is_read() -> None:
     """An extension that is not read is refused, and the message lists those that are."""
-    with pytest.raises(UnreadableDocument, match=r"\.exe is not read; known are \.docx, .*\.xlsx") as caught:
+    with pytest.raises(UnreadableDocument, match=r"\.exe is not read; known are \.csv, \.docx, .*\.xlsx") as caught:
         read_document("a.exe", b"words")
     assert caught.value.reason == "unknown_type"
     assert reason_of("README", b"words") == "unknown_type"
@@ -68,8 +76,55 @@ def test_the_first_bytes_decide_before_the_extension() -> None:
     """An archive named .md and a PDF named .txt are what their bytes say."""
     assert reason_of("a.md", b"PK\x03\x04 and so on") == "unknown_type"
     assert reason_of("a.txt", b"%PDF-1.7\nbroken") == "corrupt"
-    assert reason_of("a.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest") == "encrypted"
+    assert read_document("a.md", b"The mark %PDF-1.7 opens a PDF.").text == "The mark %PDF-1.7 opens a PDF."
     assert reason_of("a.docx", b"PK\x03\x04broken") == "corrupt"
+    assert reason_of("a.docx", b"no Office document at all") == "corrupt"
+    assert reason_of("a.md", b"\x89PNG\r\n\x1a\nand so on") == "image_only"
+    assert read_document("notes.txt", docx("<w:p><w:r><w:t>Words</w:t></w:r></w:p>")).text == "Words"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe0",
+        b"GIF89a\x01\x00\x01\x00\x80\x00\x00",
+        b"GIF87a\x40\x01\xf0\xf0\xf7\x00\x00",
+        b"II*\0",
+        b"MM\0*",
+        b"BM\x36\x10\x0e\x00\0\0\0\0\x36\0\0\0",
+    ],
+)
+def test_an_image_is_told_by_its_header(header: bytes) -> None:
+    """Pictures are image_only, whatever they are named."""
+    assert reason_of("a.txt", header + b"and so on") == "image_only"
+
+
+@pytest.mark.parametrize(
+    "text", ["BMW announced record sales.", "BMI;weight\n22;70\n", "GIF89a is an image format from 1989.", "MM and II*"]
+)
+def test_a_text_may_begin_like_an_image(text: str) -> None:
+    """The letters that a header begins with are words too."""
+    assert text.split(";")[0].split()[0] in read_document("a.txt", text.encode()).text
+
+
+@pytest.mark.parametrize(
+    ("stream", "reason", "words"),
+    [
+        ("EncryptedPackage", "encrypted", "password"),
+        ("WordDocument", "unknown_type", "save it as .docx"),
+        ("Workbook", "unknown_type", "save it as .xlsx"),
+        ("PowerPoint Document", "unknown_type", "save it as .pptx"),
+        ("__properties_version1.0", "unknown_type", "save it as .eml"),
+        ("Something", "unknown_type", "no known kind"),
+    ],
+)
+def test_an_ole_container_is_told_by_what_it_holds(stream: str, reason: str, words: str) -> None:
+    """Encrypted Office files, old formats and Outlook messages share a container; each has its own reason."""
+    content = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + stream.encode("utf-16-le")
+    with pytest.raises(UnreadableDocument, match=words) as caught:
+        read_document("a.doc", content)
+    assert caught.value.reason == reason
 
 
 def test_the_extension_is_read_in_any_case() -> None:
@@ -77,25 +132,31 @@ def test_the_extension_is_read_in_any_case() -> None:
     assert read_document("A.MD", b"# Words").title == "Words"
 
 
-def html(body: str, head: str = "<title>A &amp;  B</title>") -> Document:
-    return read_document("a.html", f"<!DOCTYPE html><html><head>{head}</head><body>{body}</body></html>".encode())
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("a.txt", "A paragraph of a text. " * 500 + "\n-----\n\n"),
+        ("a.md", f"# {'word ' * 3_000}\n\n"),
+        ("a.html", "<h1>Title"),
+        ("a.eml", f"From: a@example.com\nSubject: {'word ' * 3_000}\n\n"),
+        ("a.json", None),
+    ],
+)
+def test_no_heading_multiplies_a_document(path: str, content: str | None) -> None:
+    """Whatever a file makes a heading of, what is embedded of it is about as long as its text."""
+    paragraphs = ["Some words of a paragraph that goes on for a while. " * 8 for _ in range(60)]
+    if content is None:
+        text = json.dumps({"k" * 20_000: paragraphs})
+    else:
+        text = content + "".join(f"<p>{one}" if path.endswith("html") else f"{one}\n\n" for one in paragraphs)
+    made = read_document(path, text.encode())
+    chunks = chunk_document(made, ChunkLimits(150, 400), count_tokens)
+    assert sum(len(embedding_input(chunk)) for chunk in chunks) < 1.5 * len(text)
+    assert len(made.title) <= MAX_HEADING
 
 
-def test_html_becomes_markdown() -> None:
-    """Headings, lists and tables keep their meaning; the page's title is the document's."""
-    made = html("<h1>Top</h1><ul><li>one<li>two</ul><table><tr><th>a<th>b<tr><td>1<td>2</table><pre>x = 1</pre>")
-    assert made.title == "A & B"
-    assert [block.kind for block in made.blocks] == ["heading", "list", "table", "code"]
-    assert made.blocks[0].heading == "Top"
-
-
-def test_html_without_what_is_not_read_by_people() -> None:
-    """Scripts, styles, comments, forms and navigation are no text."""
-    noise = "<script>var noise</script><style>p{noise:1}</style><!-- noise --><nav><a href=noise>noise</a></nav>"
-    assert "noise" not in html(f"{noise}<p>Words</p>").text
-    assert html("<p>Words</p>", head="").title == "A"
-
-
-def test_html_keeps_the_links_text() -> None:
-    """A link's words are in the text."""
-    assert "the rules" in html('<p>See <a href="https://example.org/x">the rules</a>.</p>').text
+def test_extensions_of_one_reader_stand_for_each_other() -> None:
+    """What is read in the same way has one mark, what its own extension matters to has its own."""
+    assert {reader_suffix(f"folder/A.{end}") for end in ("md", "markdown", "MD")} == {".md"}
+    assert [reader_suffix(path) for path in ("a.htm", "a.tsv", "a.ndjson")] == [".html", ".csv", ".jsonl"]
+    assert [reader_suffix(path) for path in ("a.docx", "a.pdf", "a.unknown", "a")] == [".docx", ".pdf", ".unknown", ""]

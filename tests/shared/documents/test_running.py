@@ -1,5 +1,7 @@
 """Running titles: what every page repeats is said once."""
 
+import pytest
+
 from shared.documents.running import without_running_titles
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
@@ -15,6 +17,23 @@ def test_running_titles_stay_on_the_first_page_only() -> None:
     cleaned = without_running_titles(pages)
     assert cleaned[0] == pages[0]
     assert cleaned[1:] == [body(name) for name in NAMES[1:]]
+
+
+def test_a_page_without_the_title_does_not_stop_the_count() -> None:
+    """Page numbers count on over a page that has none; other numbers that stay the same are part of the title."""
+    names = [*NAMES, "zeta", "eta"]
+    pages = [body(name) if n == 4 else f"{body(name)}\n\nEdition 4, page {n}" for n, name in enumerate(names, start=1)]
+    assert without_running_titles(pages) == [pages[0], *map(body, names[1:])]
+
+
+@pytest.mark.parametrize("line", ["Price {price} EUR", "Order {order}", "{day}.11.2026", "Page {page}, total {price}"])
+def test_numbers_that_do_not_count_the_pages_stay(line: str) -> None:
+    """Lines that differ in any number but the page's own are text, also where orders are counted like pages."""
+    pages = [
+        f"{body(name)}\n\n" + line.format(price=n * n + 7, order=9000 + n, day=28 - 2 * n, page=n)
+        for n, name in enumerate(NAMES, start=1)
+    ]
+    assert without_running_titles(pages) == pages
 
 
 def test_headings_and_tables_always_stay() -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from shared.embeddings.record import CHECKSUM_BYTES, MAGIC, DamagedRecord, Record, StoredChunk, decode, encode
 
+CONTENT = "ab12.md"
+
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
 chunks = st.builds(
     StoredChunk,
@@ -38,62 +40,93 @@ def small() -> Record:
 @given(records())
 def test_record_comes_back_exactly(record: Record) -> None:
     """Title, chunks and every bit of every vector survive, and equal records give equal bytes."""
-    data = encode(record)
-    back = decode(data)
+    data = encode(record, CONTENT)
+    back = decode(data, CONTENT)
     assert (back.title, back.chunks) == (record.title, record.chunks)
     assert back.vectors.dtype == np.float32
     assert back.vectors.shape == record.vectors.shape
     assert back.vectors.tobytes() == record.vectors.tobytes()
-    assert encode(back) == data
+    assert encode(back, CONTENT) == data
 
 
 def test_special_floats_come_back() -> None:
     """Infinities, subnormals, negative zero and NaN keep their bits."""
     vectors = np.array([[np.inf, -np.inf, -0.0, 1e-45, np.nan]], dtype=np.float32)
     record = Record(None, small().chunks[:1], vectors)
-    assert decode(encode(record)).vectors.tobytes() == vectors.tobytes()
+    assert decode(encode(record, CONTENT), CONTENT).vectors.tobytes() == vectors.tobytes()
 
 
 def test_every_damaged_byte_is_detected() -> None:
     """Any bit flipped in any byte is seen."""
-    data = encode(small())
+    data = encode(small(), CONTENT)
     for position in range(len(data)):
         damaged = bytearray(data)
         damaged[position] ^= 1 << position % 8
         with pytest.raises(DamagedRecord):
-            decode(bytes(damaged))
+            decode(bytes(damaged), CONTENT)
 
 
 def test_every_truncation_is_detected() -> None:
     """A record cut short anywhere, down to nothing, is seen; so is one with more behind it."""
-    data = encode(small())
+    data = encode(small(), CONTENT)
     for length in range(len(data)):
         with pytest.raises(DamagedRecord):
-            decode(data[:length])
+            decode(data[:length], CONTENT)
     with pytest.raises(DamagedRecord):
-        decode(data + b"\0")
+        decode(data + b"\0", CONTENT)
 
 
 @given(st.binary(max_size=200))
 def test_foreign_bytes_are_no_record(data: bytes) -> None:
     """Whatever else lies under a record's name is damage, not an error of another kind."""
     with pytest.raises(DamagedRecord):
-        decode(data)
+        decode(data, CONTENT)
 
 
 def test_another_format_is_no_record() -> None:
     """A later format with a right checksum is not misread."""
-    body = b"WLR2" + encode(small())[len(MAGIC) : -CHECKSUM_BYTES]
+    body = b"WLR9" + encode(small(), CONTENT)[len(MAGIC) : -CHECKSUM_BYTES]
     with pytest.raises(DamagedRecord):
-        decode(body + hashlib.sha256(body).digest())
+        decode(body + hashlib.sha256(body).digest(), CONTENT)
+
+
+def test_record_of_another_content_is_no_record() -> None:
+    """A whole record that lies under another content's name is not taken for that content's."""
+    with pytest.raises(DamagedRecord, match=r"of the content 'ab12\.md'"):
+        decode(encode(small(), CONTENT), "cd34.md")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"{}",
+        b"[" * 100_000,
+        b'{"content":"ab12.md","title":null,"dimensions":4,"chunks":[{"text":"t"}]}',
+        b'{"content":"ab12.md","title":null,"dimensions":"4","chunks":[]}',
+        b'{"content":"ab12.md","title":null,"dimensions":4,"chunks":7}',
+    ],
+)
+def test_whole_bytes_that_make_no_record_are_damage(header: bytes) -> None:
+    """A checksum may be right over what no writer of this format has written; that is damage too."""
+    body = MAGIC + struct.pack("<I", len(header)) + header + b"\0" * 12
+    with pytest.raises(DamagedRecord):
+        decode(body + hashlib.sha256(body).digest(), CONTENT)
+    cut = MAGIC + header[:2]
+    with pytest.raises(DamagedRecord):
+        decode(cut + hashlib.sha256(cut).digest(), CONTENT)
 
 
 def test_layout_is_as_documented() -> None:
     """Magic, header length, JSON header, little-endian floats, checksum: readable without this module."""
-    data = encode(small())
+    data = encode(small(), CONTENT)
     (length,) = struct.unpack_from("<I", data, 4)
     header = json.loads(data[8 : 8 + length])
-    assert data[:4] == b"WLR1"
+    assert data[:4] == b"WLR2"
+    assert header["content"] == CONTENT
     assert (header["title"], header["dimensions"], len(header["chunks"])) == ("Title", 4, 3)
     assert struct.unpack_from("<12f", data, 8 + length) == tuple(range(12))
     assert data[-32:] == hashlib.sha256(data[:-32]).digest()
@@ -104,4 +137,4 @@ def test_layout_is_as_documented() -> None:
 def test_vectors_that_do_not_match_are_refused(vectors: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
     """A record with more or fewer vectors than chunks is never written."""
     with pytest.raises(ValueError, match="3 chunks but vectors of shape"):
-        encode(Record(None, small().chunks, vectors))
+        encode(Record(None, small().chunks, vectors), CONTENT)

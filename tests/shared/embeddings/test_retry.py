@@ -1,38 +1,16 @@
 """When an embedding call is made again."""
 
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-
 import httpx2
 import openai
 import pytest
 
-from shared.embeddings.retry import ATTEMPTS, FIRST_WAIT, JITTER, LONGEST_STATED, LONGEST_WAIT, stated_wait, wait_before
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+from shared.embeddings.retry import ATTEMPTS, FIRST_WAIT, JITTER, LONGEST_STATED, LONGEST_WAIT, wait_before
 
 
 def refusal(status: int, headers: dict[str, str] | None = None, code: str = "") -> openai.APIStatusError:
     """Return the SDK's error for a status."""
     reply = httpx2.Response(status, headers=headers, request=httpx2.Request("POST", "http://model/embeddings"))
     return openai.APIStatusError("refused", response=reply, body={"code": code})
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
-        ({"retry-after": "9"}, 9.0),
-        ({"retry-after": "1.5"}, 1.5),
-        ({"retry-after": format_datetime(NOW + timedelta(seconds=20))}, 20.0),
-        ({"retry-after": format_datetime(NOW - timedelta(seconds=20))}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({}, None),
-    ],
-)
-def test_what_the_service_states(headers: dict[str, str], seconds: float | None) -> None:
-    """Milliseconds go before seconds, a date is understood, and what cannot be read counts as nothing stated."""
-    assert stated_wait(headers, NOW) == seconds
 
 
 def test_a_stated_wait_is_never_cut_short() -> None:

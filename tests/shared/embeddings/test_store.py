@@ -50,20 +50,56 @@ def test_concurrent_writers_leave_one_record(azurite: Azurite) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("damage", ["cut", "altered", "other dimensions"])
+@pytest.mark.parametrize("damage", ["cut", "altered", "other dimensions", "other content"])
 def test_a_damaged_record_is_ignored_and_replaced(azurite: Azurite, damage: str) -> None:
     """A record that is cut short, altered or of other vectors is no record, and saving writes it whole."""
-    whole = encode(RECORD)
-    other = encode(replace(RECORD, vectors=np.ones((1, 4), dtype=np.float32)))
-    bytes_ = {"cut": whole[:-5], "altered": whole[:20] + b"?" + whole[21:], "other dimensions": other}[damage]
+    whole = encode(RECORD, KEY)
+    bytes_ = {
+        "cut": whole[:-5],
+        "altered": whole[:20] + b"?" + whole[21:],
+        "other dimensions": encode(replace(RECORD, vectors=np.ones((1, 4), dtype=np.float32)), KEY),
+        "other content": encode(RECORD, "cd34.md"),
+    }[damage]
 
     async def run() -> None:
-        async with container(azurite, f"damaged-{damage.split()[0]}") as own:
+        async with container(azurite, f"damaged-{damage.replace(' ', '-')}") as own:
             await own.upload_blob(NAME, bytes_)
             assert await store(own).record(KEY) is None
             assert await store(own).adopt(KEY) is None
             await asyncio.gather(*(store(own).save(KEY, RECORD) for _ in range(4)))
             assert await (await own.download_blob(NAME)).readall() == whole
+
+    asyncio.run(run())
+
+
+def test_of_two_vectors_for_one_content_all_use_the_first(azurite: Azurite) -> None:
+    """A model need not give the same vector twice: whoever saves later is given what the store holds."""
+
+    async def run() -> None:
+        async with container(azurite, "first") as own:
+            others = [replace(RECORD, vectors=np.full((1, 3), n, dtype=np.float32)) for n in range(6)]
+            given = await asyncio.gather(*(store(own).save(KEY, one) for one in others))
+            held = await store(own).record(KEY)
+            assert held is not None
+            assert [one.vectors.tolist() for one in given] == [held.vectors.tolist()] * 6
+
+    asyncio.run(run())
+
+
+def test_a_lost_container_is_an_empty_store(azurite: Azurite) -> None:
+    """Without its container nothing is found and nothing fails; the first writers make it again."""
+
+    async def run() -> None:
+        async with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
+            own = account.get_container_client("lost")
+            assert await store(own).record(KEY) is None
+            assert await store(own).adopt(KEY) is None
+            assert await store(own).pointer("d1") is None
+            assert [one async for one in store(own).summaries()] == []
+            await asyncio.gather(store(own).save(KEY, RECORD), store(own).point("d1", POINTER))
+            assert await store(own).pointer("d1") == POINTER
+            assert await store(own).record(KEY) is not None
+            await own.delete_container()
 
     asyncio.run(run())
 

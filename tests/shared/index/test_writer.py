@@ -14,8 +14,9 @@ from azure.core.exceptions import HttpResponseError
 from azure.search.documents.aio import SearchClient
 from azure.search.documents.indexes.aio import SearchIndexClient
 
+from shared.index.client import BulkClient
 from shared.index.schema import VECTOR, index_definition
-from shared.index.writer import MAX_ACTIONS, MAX_BYTES, BulkWriter, ChunkMissing
+from shared.index.writer import MAX_ACTIONS, MAX_BYTES, BulkWriter, ChunkMissing, WriteRefused
 from tests.conftest import Service
 
 KEY = AzureKeyCredential("local")
@@ -54,7 +55,7 @@ def run(url: str, work: Callable[[BulkWriter, SearchClient], Awaitable[None]], c
         name = f"w-{uuid.uuid4().hex[:12]}"
         async with SearchIndexClient(url, KEY) as admin, SearchClient(url, name, KEY) as client:
             await admin.create_index(index_definition(name, DIMENSIONS))
-            await work(BulkWriter(client, concurrency), client)
+            await work(BulkWriter(BulkClient(client, name), concurrency), client)
 
     try:
         asyncio.run(scenario())
@@ -81,6 +82,7 @@ def test_actions_of_many_callers_share_batches(faulty: str) -> None:
     run(faulty, work)
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body")
 def test_batches_keep_to_the_services_limits(faulty: str) -> None:
     """2,500 small actions need three requests, and large ones are split by their bytes."""
     rule(faulty, path=WRITE, delay_ms=1)
@@ -167,6 +169,86 @@ def test_what_another_try_would_not_change_is_raised(faulty: str) -> None:
         with pytest.raises(HttpResponseError, match="nowhere"):
             await writer.send([{"@search.action": "upload", "id": "1", "nowhere": 1}])
         assert requests(faulty) == 1
+
+    run(faulty, work)
+
+
+def test_one_wrong_document_is_its_own_fault_only(faulty: str) -> None:
+    """Of eight documents in one batch the service calls one wrong, and so the whole batch: halves find it, and the
+    other seven are written.
+    """
+    rule(faulty, path=WRITE, delay_ms=1)
+
+    async def work(writer: BulkWriter, client: SearchClient) -> None:
+        documents = [[upload(f"{n}-{i}") for i in range(3)] for n in range(8)]
+        documents[5][1]["nowhere"] = 1
+        done = await asyncio.gather(*map(writer.send, documents), return_exceptions=True)
+        assert [isinstance(one, WriteRefused) for one in done] == [n == 5 for n in range(8)]
+        assert "nowhere" in str(done[5])
+        assert await client.get_document_count() == 7 * 3
+        assert requests(faulty) == 1 + 2 * 3  # all eight; then the halves, quarters and eighths on the way to it
+
+    run(faulty, work)
+
+
+def test_a_batch_that_is_too_large_is_halved(faulty: str) -> None:
+    """What the service calls too large goes in two parts, also when it is of one caller."""
+    rule(faulty, path=WRITE, times=2, status=413)
+    rule(faulty, path=WRITE, delay_ms=1)
+
+    async def work(writer: BulkWriter, client: SearchClient) -> None:
+        assert await writer.send([upload(str(n)) for n in range(8)]) == 0.0
+        assert await client.get_document_count() == 8
+        # All eight and the first four were too large; then two, two and four went through.
+        assert fired(faulty) == [2, 3]
+
+    run(faulty, work)
+
+
+def test_an_action_that_is_too_large_alone_is_refused(faulty: str) -> None:
+    """What cannot be halved any more fails its caller, whose other actions are not sent; others are not disturbed."""
+    rule(faulty, path=WRITE, times=3, status=413)
+    rule(faulty, path=WRITE, delay_ms=1)
+
+    async def work(writer: BulkWriter, client: SearchClient) -> None:
+        large, other = [upload(f"large-{n}") for n in range(2)], [upload("other-1"), upload("other-2")]
+        done = await asyncio.gather(writer.send(large), writer.send(other), return_exceptions=True)
+        assert isinstance(done[0], WriteRefused)
+        assert not isinstance(done[1], BaseException)
+        assert await client.get_document_count() == 2
+        assert fired(faulty) == [3, 1]  # four actions, two, the first one alone; then the other caller's two
+
+    run(faulty, work)
+
+
+def test_a_refusal_is_told_when_nothing_more_is_under_way(faulty: str) -> None:
+    """What was refused in one batch is told after the caller's other batch has been acknowledged: it may clean up then,
+    and nothing is written behind its back.
+    """
+    rule(faulty, path=WRITE, skip=1, times=1, delay_ms=400)
+
+    async def work(writer: BulkWriter, client: SearchClient) -> None:
+        actions = [upload(str(n)) for n in range(2 * MAX_ACTIONS)]
+        actions[0]["nowhere"] = 1
+        with pytest.raises(WriteRefused):
+            await writer.send(actions)
+        assert fired(faulty) == [1]
+        assert await client.get_document_count() == MAX_ACTIONS
+
+    run(faulty, work)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({"Retry-After": "0.04"}, 0.04), ({"Retry-After": "Thu, 01 Jan 2026 00:00:00 GMT"}, 0.0)],
+)
+def test_every_form_of_retry_after_is_understood(faulty: str, headers: dict[str, str], seconds: float) -> None:
+    """Decimals and dates are waited for as they say, not as the writer would by itself."""
+    rule(faulty, path=WRITE, times=1, status=503, headers=headers)
+
+    async def work(writer: BulkWriter, client: SearchClient) -> None:
+        assert await writer.send([upload("1")]) == pytest.approx(seconds)
+        assert await client.get_document_count() == 1
 
     run(faulty, work)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.access import NOBODY
 from shared.lake.model import LakeDocument, is_document, path_of_event
 
 SUBJECT = "/blobServices/default/containers/{}/blobs/{}"
@@ -19,14 +20,14 @@ def document(metadata: dict[str, str]) -> LakeDocument:
 @pytest.mark.parametrize(
     ("given", "groups"),
     [
-        ("", ()),
-        (" , ,", ()),
+        ("", NOBODY),
+        (" , ,", NOBODY),
         ("hr", ("hr",)),
         (" hr , board,hr", ("board", "hr")),
     ],
 )
 def test_allowed_groups(given: str, groups: tuple[str, ...]) -> None:
-    """Groups are sorted, each once, without blanks; none given means everybody."""
+    """Groups are sorted, each once, without blanks; an empty list means nobody, as it does in a folder's rule."""
     assert document({"allowed_groups": given}).allowed_groups == groups
 
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.documents import chunk_sha256
+from shared.documents import chunk_sha256, title_from_path
 from shared.embeddings.record import StoredChunk
 from shared.ids import chunk_key
 from shared.index.schema import IndexedChunk
 from shared.recovery.compare import KINDS, SHOWN, Difference, add_summaries, compare, faults
 from shared.recovery.manifest import FIRST_ID, LAST_ID, Entry, Page
+from shared.sync import outline_sha256
 from tests.shared.chunks import chunk
 from tests.shared.recovery.entries import entry
 
@@ -33,6 +34,7 @@ def indexed(of: Entry, count: int = 2) -> list[IndexedChunk]:
                 id=chunk_key(of.id, digest, 0),
                 document_id=of.id,
                 path=of.document.path,
+                name=title_from_path(of.document.path),
                 content=text,
                 ordinal=ordinal,
                 chunk_count=count,
@@ -88,6 +90,48 @@ def test_content_that_is_not_the_stored_one_is_stale() -> None:
     assert differ([known], indexed(known)) == Difference()
     other = [replace(one, content_sha256="cd" * 32) for one in indexed(known)]
     assert differ([known], other) == Difference(stale=("a.md",))
+
+
+def test_title_name_order_and_pages_are_compared() -> None:
+    """A chunk of another name or title is stale; so are a title, an order and pages that are not those which the
+    embedding store has noted of the version, even where all chunks agree.
+    """
+    plain = entry("a.md")
+    right = indexed(plain)
+    assert differ([plain], [replace(right[0], name="B"), right[1]]).stale == ("a.md",)
+    assert differ([plain], [replace(right[0], title="B"), right[1]]).stale == ("a.md",)
+    assert plain.stored is None
+    stored = entry("a.md", chunks=2)
+    assert stored.stored is not None
+    known = replace(stored, stored=replace(stored.stored, outline_sha256=outline_sha256(right)))
+    assert differ([known], right[::-1]) == Difference()
+    for wrong in (
+        [replace(one, title="B") for one in right],
+        [replace(one, ordinal=1 - one.ordinal) for one in right],
+        [right[0], replace(right[1], page=2)],
+    ):
+        assert differ([known], wrong).stale == ("a.md",)
+        assert differ([plain], wrong) == Difference()  # where nothing was noted, there is nothing to compare with
+
+
+def test_what_answers_for_an_unreadable_version_is_compared() -> None:
+    """Of a version that cannot be read the last one before it must be there, whole, labelled, with its vectors; where
+    nothing is expected, nothing may be there.
+    """
+    spoilt = entry("a.md", "0x2")
+    before = [replace(one, newer_unreadable="empty") for one in indexed(entry("a.md"))]
+
+    def found(chunks: list[IndexedChunk], expected: list[IndexedChunk], blind: int = 0) -> Difference:
+        findable = frozenset(one.id for one in chunks[blind:])
+        return compare(page(spoilt), chunks, findable, {spoilt.id: "0x2"}, "p1", {spoilt.id: expected})
+
+    assert found(before, before) == found([], []) == Difference(quarantined=("a.md",))
+    assert found([], before) == Difference(missing=("a.md",))
+    assert found(before[:1], before) == found(indexed(entry("a.md")), before) == Difference(stale=("a.md",))
+    assert found(before, []) == Difference(stale=("a.md",))
+    assert found(before, before, blind=1) == Difference(without_vector=("a.md",))
+    altered = [replace(one, content="Other.") for one in before]
+    assert found(altered, altered) == Difference(altered=("a.md",))
 
 
 def test_an_unreadable_version_is_no_fault_of_the_index() -> None:

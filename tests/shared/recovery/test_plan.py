@@ -62,34 +62,43 @@ def test_a_wrong_request_names_the_value(value: Any, says: str) -> None:
         parse(value)
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000])
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [(b"{", "not JSON"), (b"\x0b", "not JSON"), (b"\xff", "not UTF-8"), (b"[" * 100_000, "nested too deep")],
+)
+def test_what_is_no_json_is_refused(body: bytes, says: str) -> None:
     """Broken, undecodable and endlessly nested bodies are the caller's mistake."""
-    with pytest.raises(BadRequest, match="not JSON"):
+    with pytest.raises(BadRequest, match=says):
         parse_rebuild_request(body)
 
 
 @pytest.mark.parametrize(
-    ("listed", "live"),
-    [(1, 0), (500, 1_000), (1_000, 1_000), (2_000, 1_000), (1, 1)],
+    ("listed", "live", "stored"),
+    [(1, 0, 0), (500, 1_000, 0), (1_000, 1_000, 0), (2_000, 1_000, 0), (1, 1, 1), (1, None, 0), (500, None, 1_000)],
 )
-def test_a_plausible_listing_passes(listed: int, live: int) -> None:
-    """A listing at or above the share passes, and so does any when nothing is live yet."""
-    guard(listed, live, 0.5, force=False)
+def test_a_plausible_listing_passes(listed: int, live: int | None, stored: int) -> None:
+    """A listing at or above the share passes, and so does any when nothing is live nor stored yet."""
+    guard(listed, live, stored, 0.5, force=False)
+    guard(1_000, 1_000, 10_000, 0.5, force=False)  # a live index knows better than the store
 
 
-@pytest.mark.parametrize(("listed", "live"), [(0, 0), (0, 1_000), (499, 1_000), (1, 1_000)])
-def test_an_implausible_listing_is_stopped_unless_forced(listed: int, live: int) -> None:
+@pytest.mark.parametrize(
+    ("listed", "live", "stored"),
+    [(0, 0, 0), (0, None, 0), (0, 1_000, 0), (499, 1_000, 0), (1, 1_000, 1), (499, None, 1_000), (0, None, 1_000)],
+)
+def test_an_implausible_listing_is_stopped_unless_forced(listed: int, live: int | None, stored: int) -> None:
     """An empty or much shrunken listing is refused, the message says how to go on, and force goes on."""
     with pytest.raises(Refused, match='"force": true'):
-        guard(listed, live, 0.5, force=False)
-    guard(listed, live, 0.5, force=True)
+        guard(listed, live, stored, 0.5, force=False)
+    guard(listed, live, stored, 0.5, force=True)
 
 
 def test_the_refusal_has_the_numbers() -> None:
     """An operator sees both counts and the setting behind the share."""
     with pytest.raises(Refused, match=r"lists 3 documents but the live index has 100.*0\.5.*REBUILD_MIN_SHARE"):
-        guard(3, 100, 0.5, force=False)
+        guard(3, 100, 0, 0.5, force=False)
+    with pytest.raises(Refused, match=r"lists 3 documents but the embedding store has 100"):
+        guard(3, None, 100, 0.5, force=False)
 
 
 @pytest.mark.parametrize(("failed", "stops"), [(0, False), (10, False), (11, True), (1_000, True)])

@@ -1,16 +1,22 @@
 """The steps of a rebuild against the real services, one after the other as the orchestrator calls them."""
 
 import asyncio
+import functools
+import io
 import json
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 
 from shared.clients import Services
 from shared.embeddings.record import encode
 from shared.errors import Refused
+from shared.follow import follow
+from shared.index.client import BulkClient
 from shared.index.schema import IndexedChunk
 from shared.recovery import steps
 from shared.recovery.compare import add_summaries, faults
@@ -40,10 +46,8 @@ async def index_all(made: Services, plan: RebuildPlan) -> Counter[str]:
 
 
 async def verify(made: Services, plan: RebuildPlan) -> dict[str, Any]:
-    summary = await steps.verify_page(made, plan, 0)
-    for number in range(1, plan.pages):
-        summary = add_summaries(summary, await steps.verify_page(made, plan, number))
-    return summary
+    summaries = [(await steps.verify_page(made, plan, number))["summary"] for number in range(plan.pages)]
+    return functools.reduce(add_summaries, summaries)
 
 
 async def build(made: Services, rebuild_id: str, request: RebuildRequest = REQUEST) -> tuple[RebuildPlan, Counter[str]]:
@@ -146,6 +150,36 @@ def test_change_in_the_moment_of_the_swap_is_followed(settings: Settings) -> Non
             texts = [chunk["content"] for chunk in await content(made, plan.generation)]
             assert any("just before the swap" in text for text in texts)
             assert len(texts) == 3
+
+    asyncio.run(scenario())
+
+
+def test_nothing_goes_back_in_time_at_the_swap(settings: Settings) -> None:
+    """What changed while pages were verified, and what changes until the alias moves, is in the new generation when it
+    begins to answer; the listing after the swap finds nothing.
+    """
+
+    async def scenario() -> None:
+        async with running(settings) as made:
+            await fill(made, 4)
+            first, _ = await build(made, "20260101000000")
+            await steps.swap_alias(made, first)
+            plan, _ = await build(made, "20260101000001")
+            assert await steps.catch_up(made, plan, 1) == 0
+            await put(made, "d1.md", "# Document 1\n\nChanged during verification.")
+            await follow(made, "d1.md")
+            assert (await steps.join_live(made, plan)).results == {"indexed": 1}
+            await put(made, "d2.md", "# Document 2\n\nChanged just before the swap.")
+            await remove(made, "d3.md")
+            for path in ("d2.md", "d3.md"):
+                await follow(made, path)
+            before = await content(made, first.generation)
+            await steps.swap_alias(made, plan)
+            assert await content(made, plan.generation) == before
+            assert (await steps.follow_live(made, plan)).results == {"unchanged": 2, "absent": 1}
+            await put(made, "d0.md", "# Document 0\n\nChanged after the swap.")
+            await follow(made, "d0.md")
+            assert await content(made, first.generation) == before
 
     asyncio.run(scenario())
 
@@ -328,6 +362,22 @@ async def _wrong_groups(made: Services, generation: str, victim: list[IndexedChu
     await made.indexer.chunks(generation).merge([replace(chunk, allowed_groups=("all",)) for chunk in victim])
 
 
+async def _wrong_title(made: Services, generation: str, victim: list[IndexedChunk]) -> None:
+    await made.indexer.chunks(generation).merge([replace(chunk, title="Another") for chunk in victim])
+
+
+async def _wrong_name(made: Services, generation: str, victim: list[IndexedChunk]) -> None:
+    await made.indexer.chunks(generation).merge([replace(chunk, name="Another") for chunk in victim])
+
+
+async def _wrong_page(made: Services, generation: str, victim: list[IndexedChunk]) -> None:
+    await made.indexer.chunks(generation).merge([replace(victim[0], page=7)])
+
+
+async def _wrong_order(made: Services, generation: str, victim: list[IndexedChunk]) -> None:
+    await made.indexer.chunks(generation).merge([replace(chunk, ordinal=1 - chunk.ordinal) for chunk in victim])
+
+
 async def _extra_document(made: Services, generation: str, victim: list[IndexedChunk]) -> None:
     vectors = await made.embedder.embed(["x"])
     ghost = replace(victim[0], id="ab" * 16 + "-" + "0" * 24 + "-0", document_id="ab" * 16, path="ghost.md")
@@ -347,6 +397,10 @@ async def _no_vector(made: Services, generation: str, victim: list[IndexedChunk]
         (_altered_chunk, "altered", "victim.md"),
         (_stale_version, "stale", "victim.md"),
         (_wrong_groups, "stale", "victim.md"),
+        (_wrong_title, "stale", "victim.md"),
+        (_wrong_name, "stale", "victim.md"),
+        (_wrong_page, "stale", "victim.md"),
+        (_wrong_order, "stale", "victim.md"),
         (_extra_document, "extra", "ghost.md"),
         (_no_vector, "without_vector", "victim.md"),
     ],
@@ -359,6 +413,7 @@ def test_verification_catches_and_resume_mends(settings: Settings, mutate: Any, 
             await fill(made, 3)
             sections = [f"# Section {n}\n\n" + f"What section {n} says takes some words. " * 20 for n in (1, 2)]
             await put(made, "victim.md", "\n\n".join(sections))
+            await build(made, "20251231000000")  # from here on the embedding store knows every document
             plan, _ = await build(made, "20260101000000")
             right = await content(made, plan.generation)
             victim = [chunk async for chunk in made.indexer.chunks(plan.generation).all() if chunk.path == "victim.md"]
@@ -377,6 +432,36 @@ def test_verification_catches_and_resume_mends(settings: Settings, mutate: Any, 
     asyncio.run(scenario())
 
 
+def test_verification_asks_for_what_answers_in_place_of_an_unreadable_version(settings: Settings) -> None:
+    """The last version that could be read must be in a new generation as it should answer: gone, or without its label,
+    it is a fault, which one resumed rebuild mends.
+    """
+
+    async def scenario() -> None:
+        async with running(settings) as made:
+            generation = await new_generation(made)
+            await put(made, "a.md", "# A\n\nWhat it said.", {"allowed_groups": "board, staff"})
+            await made.indexer.converge("a.md", generation)
+            await put(made, "a.md", " ", {"allowed_groups": "staff"})
+            plan, _ = await build(made, "20260101000000", FORCED)
+            assert (await verify(made, plan))["quarantined"] == {"count": 1, "paths": ["a.md"]}
+            right = await content(made, plan.generation)
+            chunks = made.indexer.chunks(plan.generation)
+            (held,) = [chunk async for chunk in chunks.all()]
+            assert (held.newer_unreadable, held.allowed_groups) == ("empty", ("staff",))
+
+            await chunks.merge([replace(held, newer_unreadable="", allowed_groups=("board", "staff"))])
+            assert (await verify(made, plan))["stale"] == {"count": 1, "paths": ["a.md"]}
+            await chunks.delete([held.id])
+            assert (await verify(made, plan))["missing"] == {"count": 1, "paths": ["a.md"]}
+
+            resumed, _ = await build(made, "20260101000005", replace(RESUMED, force=True))
+            assert faults(await verify(made, resumed)) == 0
+            assert await content(made, resumed.generation) == right
+
+    asyncio.run(scenario())
+
+
 def test_record_with_wrong_vectors_never_reaches_the_index(settings: Settings) -> None:
     """A stored record whose vectors have another length is not used: its chunks are embedded again."""
 
@@ -390,12 +475,123 @@ def test_record_with_wrong_vectors_never_reaches_the_index(settings: Settings) -
             assert pointer is not None
             record = await store.record(pointer.content_key)
             assert record is not None
-            short = encode(replace(record, vectors=record.vectors[:, :100]))
+            short = encode(replace(record, vectors=record.vectors[:, :100]), pointer.content_key)
             name = f"{made.pipeline}/records/{pointer.content_key[:2]}/{pointer.content_key}"
             embeddings = made.lake_account.get_container_client(settings.embeddings_container)
             await embeddings.upload_blob(name, short, overwrite=True)  # saving never replaces a whole record
             plan, done = await build(made, "20260101000000")
             assert (done["indexed"], done["embedded"]) == (1, 1)
             assert faults(await verify(made, plan)) == 0
+
+    asyncio.run(scenario())
+
+
+def test_what_the_search_service_refuses_is_a_failure_of_its_own(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service calls every batch wrong that has a certain document in it: the others are indexed, nothing of that
+    one is left, and verification finds no fault. Followed by an event, its earlier version stays, labelled.
+    """
+    send = BulkClient.index_documents
+
+    async def picky(client: BulkClient, batch: Any, **options: Any) -> Any:
+        body = batch.read()
+        if b"unwritable" in body:
+            raise HttpResponseError("The request is invalid.", SimpleNamespace(status_code=400, reason="", headers={}))
+        return await send(client, io.BytesIO(body), **options)
+
+    async def scenario() -> None:
+        async with running(settings) as made:
+            await fill(made, 4)
+            generation = await new_generation(made)
+            await put(made, "picky.md", "# Picky\n\nWhat can be written.")
+            await made.indexer.converge("picky.md", generation)
+            await put(made, "picky.md", "# Picky\n\nWhat is unwritable.")
+            monkeypatch.setattr(BulkClient, "index_documents", picky)
+            assert (await made.indexer.converge("picky.md", generation)).reason == "refused"
+            (held,) = await content(made, generation)
+            assert (held["newer_unreadable"], "can be written" in held["content"]) == ("refused", True)
+
+            plan, done = await build(made, "20260101000000", FORCED)
+            assert (done["indexed"], done["quarantined"]) == (4, 1)
+            assert len(await content(made, plan.generation)) == 4
+            summary = await verify(made, plan)
+            assert (faults(summary), summary["quarantined"]["count"]) == (0, 1)
+            (problem,) = await made.indexer.problems.list()
+            assert (problem.path, problem.reason) == ("picky.md", "refused")
+            assert "The request is invalid" in problem.message
+
+    asyncio.run(scenario())
+
+
+def test_last_version_that_could_be_read_answers_after_a_rebuild_too(settings: Settings) -> None:
+    """Where the newest version cannot be read, a rebuild brings the one before it from the store, labelled and for
+    those who may see both; it embeds nothing, in a region that knows nothing of the document too.
+    """
+
+    async def scenario() -> None:
+        async with running(settings) as made:
+            generation = await new_generation(made)
+            await put(made, "a.md", "# A\n\nWhat it said.", {"allowed_groups": "board, staff", "owner": "ada"})
+            await made.indexer.converge("a.md", generation)
+            await put(made, "a.md", " ", {"allowed_groups": "staff, hr"})
+            await made.indexer.converge("a.md", generation)
+            (before,) = await content(made, generation)
+            assert (before["newer_unreadable"], before["allowed_groups"]) == ("empty", ["staff"])
+        elsewhere = replace(settings, state_container=f"{settings.state_container}-new", lake_read_only=True)
+        async with running(elsewhere, make=False) as made:
+            for rebuild_id in ("20260101000000", "20260101000001"):  # unread, and known to be unreadable
+                plan, done = await build(made, rebuild_id)
+                assert (done["quarantined"], done["added"], done["embedded"]) == (1, 1, 0)
+                assert await content(made, plan.generation) == [before]
+                assert [problem.path for problem in await made.indexer.problems.list()] == ["a.md"]
+
+    asyncio.run(scenario())
+
+
+def test_what_was_taken_out_is_no_version_to_fall_back_on(settings: Settings) -> None:
+    """A document that was deleted and written again, unreadably: neither events nor a rebuild bring back what it said;
+    and its vectors are still not paid for twice.
+    """
+
+    async def scenario() -> None:
+        async with running(settings) as made:
+            generation = await new_generation(made)
+            text = "\n\n".join(f"# Section {n}\n\n" + f"What section {n} says takes words. " * 20 for n in (1, 2))
+            await put(made, "a.md", text)
+            assert (await made.indexer.converge("a.md", generation)).embedded == 2
+            await remove(made, "a.md")
+            await made.indexer.converge("a.md", generation)
+            await put(made, "a.md", " ")
+            assert (await made.indexer.converge("a.md", generation)).result == "quarantined"
+            assert await content(made, generation) == []
+            plan, done = await build(made, "20260101000000", FORCED)
+            assert (done["quarantined"], done["added"]) == (1, 0)
+            assert await content(made, plan.generation) == []
+            await put(made, "a.md", text + " Edited.")
+            assert (await made.indexer.converge("a.md", generation)).embedded == 1
+
+    asyncio.run(scenario())
+
+
+def test_partial_listing_is_refused_in_a_region_without_an_index(settings: Settings) -> None:
+    """Where no index says how large the lake was, the stored embeddings do; deleted documents do not count."""
+
+    async def scenario() -> None:
+        async with running(settings) as made:
+            generation = await new_generation(made)
+            await fill(made, 6)
+            for n in range(6):
+                await made.indexer.converge(f"d{n}.md", generation)
+        elsewhere = replace(settings, search_index=f"{settings.search_index}-other")
+        async with running(elsewhere, make=False) as made:
+            for n in range(4):
+                await remove(made, f"d{n}.md")
+            with pytest.raises(Refused, match="lists 2 documents but the embedding store has 6"):
+                await steps.plan_rebuild(made, REQUEST, "20260101000000")
+            assert await made.generations.list() == ()
+            for n in range(4):
+                await made.primary.store.take_out(made.indexer.document_id(f"d{n}.md"))
+            assert (await steps.plan_rebuild(made, REQUEST, "20260101000000")).documents == 2
 
     asyncio.run(scenario())

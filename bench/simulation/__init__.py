@@ -1,0 +1,1 @@
+"""The rebuild as a discrete-event model: fitted on measured rebuilds, then asked about lakes that no laptop holds."""

@@ -1,0 +1,1 @@
+"""How good the answers are: retrieval, citations, abstention, the check of markers; with a baseline to compare with."""

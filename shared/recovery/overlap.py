@@ -1,0 +1,25 @@
+"""Several calls under way at once, their results in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from typing import Any
+
+
+async def overlapped[T](work: AsyncIterable[Coroutine[Any, Any, T]], depth: int) -> AsyncIterator[T]:
+    """Yield what each coroutine returns, in the order of `work`, while the next ones are under way, `depth` at most.
+
+    Raises what the first failing one raises, after the others have ended.
+    """
+    under_way: deque[asyncio.Task[T]] = deque()
+    try:
+        async for one in work:
+            under_way.append(asyncio.create_task(one))
+            if len(under_way) >= depth:
+                yield await under_way.popleft()
+        while under_way:
+            yield await under_way.popleft()
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)

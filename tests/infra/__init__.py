@@ -1,0 +1,1 @@
+"""Checks of the infrastructure code: everything that can be proved about it without a subscription."""
