@@ -64,6 +64,13 @@ def azurite() -> Iterator[Azurite]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def own_azurite() -> Iterator[Azurite]:
+    """Azurite for the lakes that one file starts: a new lake records all that it finds, other tests' blobs too."""
+    with start_azurite() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def search_service(tmp_path_factory: pytest.TempPathFactory, logs: Path) -> Iterator[str]:
     """Address of a search service."""

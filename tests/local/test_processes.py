@@ -19,10 +19,10 @@ SERVICES = ("lake", "model_service", "search_service")
 
 
 @pytest.fixture(params=SERVICES)
-def command(request: pytest.FixtureRequest, azurite: Azurite, tmp_path: Path) -> list[str]:
+def command(request: pytest.FixtureRequest, own_azurite: Azurite, tmp_path: Path) -> list[str]:
     """A service's module and the arguments that it needs."""
     arguments = {
-        "lake": ["--azurite-blob-port", str(azurite.blob_port), "--data", str(tmp_path / "lake")],
+        "lake": ["--azurite-blob-port", str(own_azurite.blob_port), "--data", str(tmp_path / "lake")],
         "search_service": ["--data", str(tmp_path / "search")],
         "model_service": [],
     }

@@ -46,10 +46,10 @@ class Addresses:
 
 
 @pytest.fixture(scope="module")
-def services(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+def services(own_azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     """The services, each with faults."""
     folder = tmp_path_factory.mktemp("hanging")
-    port = str(azurite.blob_port)
+    port = str(own_azurite.blob_port)
     lake = ("local.lake", "--azurite-blob-port", port, "--data", str(folder / "lake"))
     made = [
         Service(*command, "--faults", log=folder / "log")

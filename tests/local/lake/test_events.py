@@ -14,19 +14,12 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobServiceClient, ContainerClient
 from azure.storage.queue import QueueClient
 
-from local.azurite import Azurite, start_azurite
+from local.azurite import Azurite
 from tests.conftest import Service, lake_connection
 from tests.local.lake.receiver import WAIT_SECONDS, Receiver, receiving
 from tests.local.lake.support import content, put, version_id, versions
 
 DOCUMENTS, QUEUE = "documents", "deletions"
-
-
-@pytest.fixture(scope="module")
-def own_azurite() -> Iterator[Azurite]:
-    """Azurite for this file: a lake heals all of an Azurite's containers, so it does not share one with other lakes."""
-    with start_azurite() as running:
-        yield running
 
 
 class Lake:

@@ -28,9 +28,9 @@ WAIT_SECONDS = 20.0
 
 
 @pytest.fixture
-def lake(azurite: Azurite, tmp_path: Path) -> Iterator[Service]:
+def lake(own_azurite: Azurite, tmp_path: Path) -> Iterator[Service]:
     """A lake of this file's own."""
-    arguments = ["--azurite-blob-port", str(azurite.blob_port), "--data", str(tmp_path / "lake")]
+    arguments = ["--azurite-blob-port", str(own_azurite.blob_port), "--data", str(tmp_path / "lake")]
     running = Service("local.lake", *arguments, log=tmp_path / "lake.log")
     yield running
     assert running.stop() == 0
@@ -127,9 +127,9 @@ def test_lake_without_storage(tmp_path: Path) -> None:
     assert line.startswith("lake: the storage behind the lake does not answer: ")
 
 
-def test_kills_during_writes(azurite: Azurite, tmp_path: Path) -> None:
+def test_kills_during_writes(own_azurite: Azurite, tmp_path: Path) -> None:
     """Killed while several writers write, the lake loses no acknowledged version, and one of each blob is current."""
-    arguments = ["--azurite-blob-port", str(azurite.blob_port), "--data", str(tmp_path / "lake")]
+    arguments = ["--azurite-blob-port", str(own_azurite.blob_port), "--data", str(tmp_path / "lake")]
     container, acknowledged = f"k{uuid.uuid4().hex}", dict[str, tuple[str, bytes]]()
     for turn in range(3):
         lake = Service("local.lake", *arguments, log=tmp_path / "lake.log")

@@ -17,9 +17,9 @@ from tests.local.lake.support import refusal, versions
 
 
 @pytest.fixture
-def faulty(azurite: Azurite, tmp_path: Path) -> Iterator[tuple[str, BlobServiceClient, ContainerClient]]:
+def faulty(own_azurite: Azurite, tmp_path: Path) -> Iterator[tuple[str, BlobServiceClient, ContainerClient]]:
     """Address of a lake with faults, a client that retries at once, and a container."""
-    arguments = ["--azurite-blob-port", str(azurite.blob_port), "--data", str(tmp_path / "lake"), "--faults"]
+    arguments = ["--azurite-blob-port", str(own_azurite.blob_port), "--data", str(tmp_path / "lake"), "--faults"]
     lake = Service("local.lake", *arguments, log=tmp_path / "lake.log")
     connection = lake_connection(lake.url)
     with BlobServiceClient.from_connection_string(

@@ -17,7 +17,7 @@ from local.azurite import ACCOUNT, Azurite
 from tests.conftest import Service, lake_connection
 from tests.local.lake.support import content, put, refusal, versions
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 @dataclass
@@ -55,9 +55,9 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def pair(azurite: Azurite, tmp_path: Path) -> Iterator[Pair]:
+def pair(own_azurite: Azurite, tmp_path: Path) -> Iterator[Pair]:
     """A replicated lake and its replica, without lag to begin with."""
-    arguments = ["--azurite-blob-port", str(azurite.blob_port), "--data", str(tmp_path / "lake"), "--replicated"]
+    arguments = ["--azurite-blob-port", str(own_azurite.blob_port), "--data", str(tmp_path / "lake"), "--replicated"]
     lake = Service("local.lake", *arguments, log=tmp_path / "lake.log")
     follow = ["--replica-of", lake.url, "--data", str(tmp_path / "replica"), "--lag", "0"]
     replica = Service("local.lake", *follow, log=tmp_path / "replica.log")

@@ -137,10 +137,10 @@ def compare(lake: ContainerClient, model: Model) -> None:
 
 
 @pytest.fixture(scope="module")
-def retaining(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobServiceClient]:
+def retaining(own_azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobServiceClient]:
     """A lake that retains deleted versions for a week."""
     folder = tmp_path_factory.mktemp("retaining")
-    arguments = ["--azurite-blob-port", str(azurite.blob_port), "--data", str(folder / "lake")]
+    arguments = ["--azurite-blob-port", str(own_azurite.blob_port), "--data", str(folder / "lake")]
     running = Service("local.lake", *arguments, log=folder / "log")
     with BlobServiceClient.from_connection_string(lake_connection(running.url), retry_total=0) as client:
         client.set_service_properties(delete_retention_policy=RetentionPolicy(enabled=True, days=7))

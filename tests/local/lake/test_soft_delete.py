@@ -18,9 +18,9 @@ from tests.local.lake.support import content, put, versions
 
 
 @pytest.fixture
-def documents(azurite: Azurite, tmp_path: Path) -> Iterator[ContainerClient]:
+def documents(own_azurite: Azurite, tmp_path: Path) -> Iterator[ContainerClient]:
     """A container of a lake that retains deleted versions for a week."""
-    arguments = ["--azurite-blob-port", str(azurite.blob_port), "--data", str(tmp_path / "lake")]
+    arguments = ["--azurite-blob-port", str(own_azurite.blob_port), "--data", str(tmp_path / "lake")]
     lake = Service("local.lake", *arguments, log=tmp_path / "lake.log")
     with BlobServiceClient.from_connection_string(lake_connection(lake.url), retry_total=0) as client:
         client.set_service_properties(delete_retention_policy=RetentionPolicy(enabled=True, days=7))

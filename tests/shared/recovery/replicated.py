@@ -14,7 +14,7 @@ from local.azurite import ACCOUNT, Azurite
 from shared.settings import Settings, StorageAccount
 from tests.conftest import Service, lake_connection
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 @dataclass
@@ -43,9 +43,9 @@ class Replicated:
 
 
 @pytest.fixture
-def replicated(settings: Settings, azurite: Azurite, tmp_path: Path) -> Iterator[Replicated]:
+def replicated(settings: Settings, own_azurite: Azurite, tmp_path: Path) -> Iterator[Replicated]:
     """A replicated lake of this test's own."""
-    arguments = ["--azurite-blob-port", str(azurite.blob_port), "--data", str(tmp_path / "lake"), "--replicated"]
+    arguments = ["--azurite-blob-port", str(own_azurite.blob_port), "--data", str(tmp_path / "lake"), "--replicated"]
     lake = Service("local.lake", *arguments, log=tmp_path / "lake.log")
     follow = ["--replica-of", lake.url, "--data", str(tmp_path / "replica")]
     replica = Service("local.lake", *follow, log=tmp_path / "replica.log")
