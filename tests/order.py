@@ -23,19 +23,26 @@ REGION = (
 # What takes long, longest first; of the others those with the most tests are first.
 LONGEST: tuple[str, ...] = (
     REGION[0],
-    "tests/region/test_killed_rebuilds.py",
+    "tests/shared/recovery/test_equality.py",
+    "tests/shared/recovery/test_steps.py",
     "tests/soak/test_schedules.py",
-    "tests/region/test_storm.py",
-    "tests/region/test_operators.py",
     "tests/infra/test_checkov.py",
     "tests/web/test_real_app.py",
-    "tests/orchestrations/test_death.py",
+    "tests/region/test_killed_rebuilds.py",
+    "tests/shared/chat/test_access.py",
+    "tests/local/functions_host/test_host.py",
+    "tests/region/test_storm.py",
+    "tests/web/test_recovery_page.py",
+    "tests/region/test_operators.py",
+    "tests/web/test_axe.py",
+    "tests/local/test_processes.py",
+    "tests/local/test_azurite.py",
+    "tests/bench/test_simulation.py",
     "tests/region/test_callers_who_leave.py",
     "tests/infra/test_scripts.py",
-    "tests/shared/recovery/test_equality.py",
+    "tests/orchestrations/test_death.py",
     "tests/shared/recovery/test_secondary.py",
     "tests/region/test_limits.py",
-    "tests/bench/test_simulation.py",
 )
 
 

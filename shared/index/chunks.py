@@ -71,6 +71,10 @@ class Chunks:
         )
         return int(await results.get_count() or 0)
 
+    async def room(self) -> None:
+        """Return when what waits to be written leaves room for more."""
+        await self._writer.room()
+
     async def upload(self, chunks: Sequence[IndexedChunk], vectors: Vectors) -> float:
         """Write chunks whole, each with its vector: `vectors` has one row per chunk. Returns seconds waited."""
         return await self._writer.send(

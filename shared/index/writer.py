@@ -30,6 +30,7 @@ Check = Callable[[], None]  # raises when its owner may no longer write
 MAX_ACTIONS = 1_000  # actions the service takes in one batch
 MAX_BYTES = 15_000_000  # the service takes 16 MB; headroom for the envelope
 WRONG, TOO_LARGE = 400, 413  # statuses of a batch that may pass in parts
+READ_AHEAD_BYTES = 2 * MAX_BYTES  # queued beside what is under way: enough that the next batch is always full
 TRANSIENT = frozenset({409, 422, 429, 500, 502, 503, 504})  # statuses after which the same action may succeed
 LINGER_SECONDS = 0.005  # how long a batch that is not full waits for more
 PATIENCE_SECONDS = 300.0  # how long one batch is tried before the activity's own retry takes over
@@ -87,11 +88,17 @@ class BulkWriter:
         self._queue: list[_Item] = []
         self._queued_bytes = 0
         self._pump: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
+        self._room.set()
 
     @property
     def at_once(self) -> int:
         """How many batches may be under way now: fewer than configured for a while after a refusal."""
         return self._allowed
+
+    async def room(self) -> None:
+        """Return when little enough is queued: whoever reads further ahead of the service fills memory, no more."""
+        await self._room.wait()
 
     async def send(self, actions: Sequence[Action], check: Check | None = None) -> float:
         """Write the actions; returns when the service has acknowledged every one, with the seconds that it made us
@@ -110,6 +117,7 @@ class BulkWriter:
             body = orjson.dumps(action, option=orjson.OPT_SERIALIZE_NUMPY)
             self._queue.append(_Item(action["id"], body, call))
             self._queued_bytes += len(body)
+        self._mark_room()
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._send_queued(), name="bulk-writer")
         await call.done
@@ -140,7 +148,14 @@ class BulkWriter:
         batch = self._queue[:count]
         del self._queue[:count]
         self._queued_bytes -= used
+        self._mark_room()
         return batch
+
+    def _mark_room(self) -> None:
+        if self._queued_bytes < READ_AHEAD_BYTES:
+            self._room.set()
+        else:
+            self._room.clear()
 
     async def _send_batch(self, batch: list[_Item]) -> None:
         started = time.monotonic()

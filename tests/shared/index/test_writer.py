@@ -16,7 +16,7 @@ from azure.search.documents.indexes.aio import SearchIndexClient
 
 from shared.index.client import BulkClient
 from shared.index.schema import VECTOR, index_definition
-from shared.index.writer import MAX_ACTIONS, MAX_BYTES, BulkWriter, ChunkMissing, WriteRefused
+from shared.index.writer import MAX_ACTIONS, MAX_BYTES, READ_AHEAD_BYTES, BulkWriter, ChunkMissing, WriteRefused
 from tests.conftest import Service
 
 KEY = AzureKeyCredential("local")
@@ -95,6 +95,26 @@ def test_batches_keep_to_the_services_limits(faulty: str) -> None:
         assert (await client.get_document_count(), requests(faulty)) == (2_505, 6)
 
     run(faulty, work)
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+def test_who_reads_ahead_waits_for_room(faulty: str) -> None:
+    """While more than two batches are queued there is no room; it is back when enough of them are under way."""
+    rule(faulty, path=WRITE, delay_ms=50)
+
+    async def work(writer: BulkWriter, client: SearchClient) -> None:
+        text = "x " * (READ_AHEAD_BYTES // 20)
+        sent = asyncio.create_task(writer.send([upload(str(n), text) for n in range(15)]))
+        await asyncio.sleep(0)  # it has queued all, and sent nothing yet
+        room = asyncio.create_task(writer.room())
+        await asyncio.sleep(0)
+        assert not room.done()
+        await room
+        assert not sent.done()
+        await sent
+        assert await client.get_document_count() == 15
+
+    run(faulty, work, concurrency=1)
 
 
 @pytest.mark.parametrize("status", [429, 503])
