@@ -106,6 +106,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "dimensions": 1_536,
         "bare_upload_per_second": 2_200.0,
         "bare_uploads_per_second": [2_100.0, 2_300.0],
+        "sdk_upload_per_second": 240.0,
         "recovery": RECOVERY,
         "recovery_small": {**RECOVERY, "host_peak_mb": 190.0},
         "share_of_bare_upload": 0.91,
