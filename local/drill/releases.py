@@ -5,6 +5,7 @@ app itself has no switch for this: the folder holds links to it and a `function_
 patch before it loads the real one.
 """
 
+import inspect
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -69,10 +70,10 @@ def _swap_before_verify() -> None:
 
     pages = _Rebuild._pages
 
-    def swap_first(self: _Rebuild, activity: str, round_: int | None = None) -> Any:
+    def swap_first(self: _Rebuild, activity: str, round_: int | None = None, together: int = 1) -> Any:
         if activity == names.INDEX_PAGE and round_ is None and self.progress.next_page == 0:
             yield self._call(names.SWAP_ALIAS, self._plan)
-        return (yield from pages(self, activity, round_))
+        return (yield from pages(self, activity, round_, together))
 
     _put(_Rebuild, "_pages", swap_first)
 
@@ -126,8 +127,8 @@ def _garbled_digits() -> None:
     extract = Extraction.extract
     shifted = str.maketrans("0123456789", "1234567890")
 
-    async def garbled(self: Extraction, path: str, content: bytes) -> Any:
-        found = await extract(self, path, content)
+    async def garbled(self: Extraction, path: str, content: bytes, recognised: Any = (), live: bool = True) -> Any:
+        found = await extract(self, path, content, recognised, live)
         return replace(found, chunks=tuple(replace(one, text=one.text.translate(shifted)) for one in found.chunks))
 
     _put(Extraction, "extract", garbled)
@@ -148,8 +149,15 @@ def _forgets_chunks() -> None:
 
 
 def _put(owner: object, name: str, value: object) -> None:
-    """Replace what the app has under a name. Raises AttributeError where it has no such thing any more."""
-    getattr(owner, name)
+    """Replace what the app has under a name.
+
+    Raises AttributeError where it has no such thing any more, TypeError where what it has takes other arguments.
+    """
+    before = getattr(owner, name)
+    if inspect.isfunction(before) and inspect.isfunction(value):
+        asked, taken = (len(inspect.signature(one).parameters) for one in (before, value))
+        if asked != taken:
+            raise TypeError(f"{name} takes {asked} arguments, its replacement {taken}")
     setattr(owner, name, value)
 
 

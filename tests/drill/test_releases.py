@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.drill.releases import RELEASES, prepare
+from local.drill.releases import RELEASES, _put, prepare
 from tests.conftest import ROOT
 
 LOOK = """
@@ -36,6 +36,18 @@ def test_patch_still_fits_the_app(release: str, tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert f"release {release}: {RELEASES[release].what}" in ended.stderr
+
+
+def test_patch_with_other_arguments_is_no_patch() -> None:
+    """A part of the app that has got another argument is not replaced by one that does not know it."""
+
+    class Part:
+        def act(self, path: str, live: bool) -> None: ...
+
+    def unaware(self: Part, path: str) -> None: ...
+
+    with pytest.raises(TypeError, match="act takes 3 arguments, its replacement 2"):
+        _put(Part, "act", unaware)
 
 
 def test_release_folder_loads_the_real_app_last(tmp_path: Path) -> None:
