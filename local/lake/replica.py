@@ -90,8 +90,9 @@ class Replica:
         for entry in found["entries"]:
             if "version" in entry:
                 await self._fetch(session, Version(**entry["version"]))
-            self.store.apply(entry)
-        self.store.remember(
+        # All at once: where the primary is lost in the midst of an overwrite, the version before it is still current.
+        self.store.apply(
+            found["entries"],
             journal=str(found["last"]),
             containers="\n".join(found["containers"]),
             last_sync_time=str(max(self.last_sync_time, found["until"])),

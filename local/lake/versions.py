@@ -7,7 +7,7 @@ event that it raises are written in one transaction, so neither is ever without 
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -157,29 +157,35 @@ class VersionStore:
     # ---- replication -------------------------------------------------------------------------------------------------
 
     def journal(self, after: int, until: float, most: int) -> Journal:
-        """Return at most `most` entries behind number `after`, none of them later than `until`."""
+        """Return at most `most` entries behind number `after`, none of them later than `until`; no overwrite is cut."""
         rows = self._db.execute(
-            "SELECT seq, at, entry FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", (after, most)
+            "SELECT seq, at, entry FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", (after, most + 1)
         ).fetchall()
         taken = []
         for row in rows:
             if row[1] > until:
                 break
             taken.append(row)
+        if len(taken) > most:
+            together = most > 1 and _belong_together(taken[most - 1], taken[most])
+            del taken[most - 1 if together else most :]
         last = taken[-1][0] if taken else after
         earliest = self._db.execute("SELECT min(at) FROM journal WHERE seq > ?", (last,)).fetchone()[0]
         bounds = [until, *(tick / _TICKS for tick in self._unrecorded), *([earliest] if earliest else [])]
         # Just before whatever is still to come: a version of that very moment is missing, and times are not exact.
         return Journal([json.loads(row[2]) for row in taken], last, min(bounds) - MARGIN_SECONDS)
 
-    def apply(self, entry: Mapping[str, Any]) -> None:
-        """Repeat one entry of another store's journal. Applying it twice does no harm."""
-        if "gone" in entry:
-            self._db.execute(
-                "DELETE FROM versions WHERE container = ? AND name = ? AND version_id = ?", tuple(entry["gone"])
-            )
-        else:
-            self._insert(Version(**entry["version"]))
+    def apply(self, entries: Iterable[Mapping[str, Any]], **facts: str) -> None:
+        """Repeat entries of another store's journal and remember facts, all or none. Doing it twice does no harm."""
+        with _Transaction(self._db):
+            for entry in entries:
+                if "gone" in entry:
+                    self._db.execute(
+                        "DELETE FROM versions WHERE container = ? AND name = ? AND version_id = ?", tuple(entry["gone"])
+                    )
+                else:
+                    self._insert(Version(**entry["version"]))
+            self._remember(facts)
 
     def fact(self, name: str, default: str) -> str:
         """Return something remembered under a name."""
@@ -189,7 +195,10 @@ class VersionStore:
     def remember(self, **facts: str) -> None:
         """Remember things, all or none."""
         with _Transaction(self._db):
-            self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+            self._remember(facts)
+
+    def _remember(self, facts: Mapping[str, str]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
@@ -302,6 +311,13 @@ class _Transaction:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._db.execute("ROLLBACK" if kind else "COMMIT")
+
+
+def _belong_together(one: tuple[int, float, str], next_: tuple[int, float, str]) -> bool:
+    """Whether two entries of a journal are an overwrite: apart, the blob would be gone between them."""
+    before, after = (json.loads(row[2]).get("version", {}) for row in (one, next_))
+    blob = (before.get("container"), before.get("name"))
+    return not before.get("is_current", True) and blob == (after.get("container"), after.get("name"))
 
 
 def _key(version: Version) -> tuple[str, str, str]:

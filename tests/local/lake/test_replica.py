@@ -1,19 +1,25 @@
 """The secondary endpoint: a replica that lags, shows nothing newer than Last Sync Time, and outlives the primary."""
 
+import asyncio
 import json
 import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient, LocationMode
 
 from local.azurite import ACCOUNT, Azurite
+from local.lake.replica import Replica
+from local.lake.versions import Version, VersionStore
 from tests.conftest import Service, lake_connection
 from tests.local.lake.support import content, put, refusal, versions
 
@@ -184,3 +190,51 @@ def test_replica_outlives_the_primary_and_its_own_restart(pair: Pair, tmp_path: 
     pair.replica = Service("local.lake", *follow, log=tmp_path / "replica.log")
     assert pair.synced() == stood
     assert versions(pair.secondary) == [(first, True)]
+
+
+def test_primary_that_is_lost_in_an_overwrite_leaves_the_version_before(tmp_path: Path) -> None:
+    """Of what came with one look at the journal, all is applied or nothing: an overwritten blob is never gone."""
+    version = Version("c", "n", "2026-01-01T00:00:00.0000001Z", True, '"1"', "", {"length": 1})
+    newer = replace(version, version_id="2026-01-01T00:00:00.0000002Z", etag='"2"')
+    ended = replace(version, is_current=False)
+    contents: dict[str, int] = {}
+
+    async def journal(request: web.Request) -> web.Response:
+        entries = [version] if request.query["after"] == "0" else [ended, newer]
+        body = {"entries": [{"version": asdict(one)} for one in entries], "last": 1, "until": 1.0, "containers": ["c"]}
+        return web.json_response(body)
+
+    async def content(request: web.Request) -> web.Response:
+        asked = request.query["version"]
+        contents[asked] = contents.get(asked, 0) + 1
+        if asked == newer.version_id:
+            raise web.HTTPServiceUnavailable()
+        return web.Response(body=b"x")
+
+    async def scenario() -> None:
+        app = web.Application()
+        app.router.add_get("/-/journal", journal)
+        app.router.add_get("/-/content", content)
+        async with TestServer(app) as primary, aiohttp.ClientSession() as session:
+            replica = Replica(str(primary.make_url("/")), tmp_path, lag=0)
+            assert await replica.catch_up(session)
+            with pytest.raises(aiohttp.ClientResponseError):
+                await replica.catch_up(session)
+            assert replica.store.current("c", "n") == version
+            assert (replica.last_sync_time, contents[newer.version_id]) == (1.0, 1)
+            replica.store.close()
+
+    asyncio.run(scenario())
+
+
+def test_journal_is_not_cut_within_an_overwrite(tmp_path: Path) -> None:
+    """A part of the journal that would end between the old version's end and the new one's beginning ends before."""
+    store = VersionStore(tmp_path / "versions.db", journal=True)
+    for edition in range(3):
+        store.add(Version("c", "n", store.next_id(), True, f'"{edition}"', "", {"length": 1}), None)
+    seen, after = [], 0
+    while found := store.journal(after, time.time() + 1, 2).entries:
+        seen.append(len(found))
+        after += len(found)
+    assert seen == [1, 2, 2]
+    store.close()
