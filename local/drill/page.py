@@ -10,12 +10,13 @@ from local.drill.report import Report
 
 STYLE = """
 :root { color-scheme: light dark; --page: #fbfaf7; --card: #ffffff; --ink: #1d2126; --soft: #5d6570; --line: #e2e0da;
-  --grid: #edebe5; --right: #2f6fb5; --refused: #e0a526; --failed: #c8553d; --false: #7b2d8b; --two: #1d8a6b;
-  --online: #cfe6d8; --degraded: #f3d3c8; --disabled: #dcdad4; --good: #1d7a55;
+  --grid: #edebe5; --right: #2f6fb5; --refused: #e0a526; --failed: #c8553d; --false: #7b2d8b;
+  --one: #6b7280; --two: #1d8a6b; --online: #cfe6d8; --degraded: #f3d3c8; --disabled: #dcdad4; --good: #1d7a55;
   --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --page: #14171a; --card: #1c2024; --ink: #e8e6e1; --soft: #a3abb5;
   --line: #32373d; --grid: #272c31; --right: #6ea8e5; --refused: #e9bd5a; --failed: #e58468; --false: #cf8be0;
-  --two: #5cc9a7; --online: #234536; --degraded: #54302a; --disabled: #35393e;  --good: #66cf9f; --bad: #f2938c; } }
+  --one: #a3abb8; --two: #5cc9a7; --online: #234536; --degraded: #54302a; --disabled: #35393e;
+  --good: #66cf9f; --bad: #f2938c; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 72rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
@@ -41,7 +42,7 @@ svg .mark { fill: var(--ink); } svg line.mark { stroke: var(--ink); stroke-dasha
 svg .grid { stroke: var(--grid); } svg .base { stroke: var(--line); } svg .inside { fill: var(--ink); font-size: 11px; }
 svg polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .a-right { fill: var(--right); } .a-refused { fill: var(--refused); } .a-failed { fill: var(--failed); }
-.a-false { fill: var(--false); } .s-one { stroke: var(--right); } .s-two { stroke: var(--two); }
+.a-false { fill: var(--false); } .s-one { stroke: var(--one); } .s-two { stroke: var(--two); }
 .r-online { fill: var(--online); } .r-degraded { fill: var(--degraded); } .r-disabled { fill: var(--disabled); }
 .r-checkingendpoint { fill: var(--grid); } .p-whole { fill: var(--right); } .p-part { fill: var(--two); }
 """
@@ -50,7 +51,7 @@ KEYS = (
     ("refused (503, 429)", "--refused"),
     ("no reply", "--failed"),
     ("wrong, mixed or missing", "--false"),
-    ("index of region one", "--right"),
+    ("index of region one", "--one"),
     ("index of region two", "--two"),
 )
 
