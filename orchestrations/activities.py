@@ -46,10 +46,10 @@ async def catch_up(round: Payload) -> int:
     return await steps.catch_up(services(), plan_from(round["plan"]), round["round"])
 
 
-@bp.activity_trigger(input_name="pages", activity=names.VERIFY_PAGES)
-async def verify_pages(pages: Payload) -> dict[str, Any]:
-    """Compare some pages, one after the other, with the lake."""
-    return await steps.verify_pages(services(), plan_from(pages["plan"]), pages["number"], pages["count"])
+@bp.activity_trigger(input_name="page", activity=names.VERIFY_PAGE)
+async def verify_page(page: Payload) -> dict[str, Any]:
+    """Compare one page with the lake."""
+    return await steps.verify_page(services(), plan_from(page["plan"]), page["number"])
 
 
 @bp.activity_trigger(input_name="plan", activity=names.PROBE)

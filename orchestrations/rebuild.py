@@ -12,8 +12,8 @@ A rebuild that lost its orchestration is started again with its own id (`control
 the generation is skipped, and one that was cut off after its swap goes on there.
 
 Activities are idempotent, so a replay or a second try does no harm. The history holds references and counts, never
-content; after CHILDREN_AN_EXECUTION children the orchestration continues as new with what it knows, so that its history
-stays short whatever the size of the lake.
+content; after PAGES_AN_EXECUTION pages the orchestration continues as new with what it knows, so that its history stays
+short whatever the size of the lake.
 """
 
 from collections.abc import Generator
@@ -36,8 +36,7 @@ RETRY = task.RetryPolicy(
     max_retry_interval=timedelta(seconds=60),
 )
 CATCH_UP_ROUNDS = 10  # a lake that never stops changing is caught up after the swap
-CHILDREN_AN_EXECUTION = 200  # about 400 events of history
-VERIFIED_TOGETHER = 8  # pages that one activity compares: that is quick beside starting an activity
+PAGES_AN_EXECUTION = 200  # about 1,000 events of history
 
 Steps = Generator[task.Task[Any], Any, Any]
 
@@ -67,7 +66,7 @@ def run(context: task.OrchestrationContext, start: dict[str, Any]) -> Steps:
 
 @bp.orchestration_trigger(context_name="context", orchestration=names.REBUILD_PAGE)
 def rebuild_page(context: task.OrchestrationContext, page: dict[str, Any]) -> Steps:
-    """Do one activity for one page, or a few. Its own history keeps the parent's short."""
+    """Do one activity for one page. Its own history keeps the parent's short."""
     result = yield context.call_activity(page["activity"], input=page, retry_policy=RETRY)
     return result
 
@@ -82,7 +81,7 @@ class _Rebuild:
         now = context.current_utc_datetime.isoformat()
         before = start.get("progress")
         self.progress = Progress(**before) if before else Progress(start["id"], start["request"], now, now)
-        self._children = 0
+        self._pages_begun = 0
 
     @property
     def _plan(self) -> dict[str, Any]:
@@ -133,7 +132,7 @@ class _Rebuild:
 
     def _verify_and_swap(self) -> Steps:
         progress = self.progress
-        if not (yield from self._pages(names.VERIFY_PAGES, together=VERIFIED_TOGETHER)):
+        if not (yield from self._pages(names.VERIFY_PAGE)):
             return None
         progress.failed_probes = yield self._call(names.PROBE, self._plan)
         wrong, unanswered = faults(progress.verification or {}), len(progress.failed_probes or ())
@@ -162,24 +161,23 @@ class _Rebuild:
         yield self._call(names.RETIRE_GENERATIONS, None)
         return self._report("completed")
 
-    def _pages(self, activity: str, round_: int | None = None, together: int = 1) -> Steps:
-        """Keep a window of children under way, `together` pages each, until all pages are done: a slow one holds up its
-        slot, not the others.
+    def _pages(self, activity: str, round_: int | None = None) -> Steps:
+        """Keep a window of pages under way until all are done: a slow page holds up its slot, not the others.
 
         Returns False when the orchestration continues as new instead.
         """
         progress = self.progress
-        running: dict[task.Task[Any], int] = {}  # how many pages each has
+        running: list[task.Task[Any]] = []
         while True:
-            full = self._children >= CHILDREN_AN_EXECUTION
+            full = self._pages_begun >= PAGES_AN_EXECUTION
             while not full and len(running) < self._window and progress.next_page < progress.pages:
-                count = min(together, progress.pages - progress.next_page)
-                running[self._begin(activity, round_, count)] = count
-                full = self._children >= CHILDREN_AN_EXECUTION
+                running.append(self._begin_page(activity, round_))
+                full = self._pages_begun >= PAGES_AN_EXECUTION
             if not running:
                 break
-            done = yield task.when_any(list(running))
-            progress.pages_done += running.pop(done)
+            done = yield task.when_any(running)
+            running.remove(done)
+            progress.pages_done += 1
             self._take(activity, round_, done.get_result())
             self.show()
         if progress.next_page < progress.pages:
@@ -188,11 +186,11 @@ class _Rebuild:
             return False
         return True
 
-    def _begin(self, activity: str, round_: int | None, count: int) -> task.Task[Any]:
+    def _begin_page(self, activity: str, round_: int | None) -> task.Task[Any]:
         number = self.progress.next_page
-        self.progress.next_page += count
-        self._children += 1
-        page = {"activity": activity, "plan": self._plan, "number": number, "count": count, "round": round_}
+        self.progress.next_page += 1
+        self._pages_begun += 1
+        page = {"activity": activity, "plan": self._plan, "number": number, "round": round_}
         # A readable id of its own for every page: an operator finds it, and the next rebuild has others.
         step = activity if round_ is None else f"{activity}-{round_}"
         child = f"{names.REBUILD_INSTANCE}-{self.progress.id}/{step}/{number}"
@@ -200,7 +198,7 @@ class _Rebuild:
 
     def _take(self, activity: str, round_: int | None, result: dict[str, Any]) -> None:
         progress = self.progress
-        if activity == names.VERIFY_PAGES:
+        if activity == names.VERIFY_PAGE:
             progress.add_failures(result["failures"])
             before, found = progress.verification, result["summary"]
             progress.verification = add_summaries(before, found) if before else found

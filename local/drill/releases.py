@@ -70,10 +70,10 @@ def _swap_before_verify() -> None:
 
     pages = _Rebuild._pages
 
-    def swap_first(self: _Rebuild, activity: str, round_: int | None = None, together: int = 1) -> Any:
+    def swap_first(self: _Rebuild, activity: str, round_: int | None = None) -> Any:
         if activity == names.INDEX_PAGE and round_ is None and self.progress.next_page == 0:
             yield self._call(names.SWAP_ALIAS, self._plan)
-        return (yield from pages(self, activity, round_, together))
+        return (yield from pages(self, activity, round_))
 
     _put(_Rebuild, "_pages", swap_first)
 

@@ -5,7 +5,6 @@ wrong, and at the end the report. The orchestration's history carries references
 """
 
 import asyncio
-import functools
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ from shared.index.schema import IndexedChunk
 from shared.lake.container import DocumentMoved
 from shared.problems import Problem
 from shared.recovery import manifest
-from shared.recovery.compare import Difference, add_summaries, compare
+from shared.recovery.compare import Difference, compare
 from shared.recovery.manifest import Cutter, Entry, Page
 from shared.recovery.overlap import overlapped
 from shared.recovery.plan import EMPTY, Estimator, RebuildPlan, RebuildRequest, guard, plan_from
@@ -38,7 +37,6 @@ STARTED = "recovery/started.json"  # the rebuild that was accepted and has no re
 UNFINISHED = "recovery/unfinished.json"  # the generation that is being built, or was given up
 FINDABLE = 1_000  # most results of one vector query
 PAGES_AT_ONCE = 8  # of a manifest that is written or read from one end to the other
-VERIFIED_AT_ONCE = 2  # pages in one activity: while one is compared, the next is fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,23 +375,6 @@ async def _reads(services: Services, plan: RebuildPlan) -> AsyncIterator[Corouti
 
 
 # ---- verify and swap -----------------------------------------------------------------------------------------------
-
-
-async def verify_pages(services: Services, plan: RebuildPlan, first: int, count: int) -> dict[str, Any]:
-    """Compare `count` pages from number `first` on with the lake; returns the sums of what `verify_page` does."""
-    pages = _verifications(services, plan, range(first, first + count))
-    found = [one async for one in overlapped(pages, VERIFIED_AT_ONCE)]
-    return {
-        "summary": functools.reduce(add_summaries, (one["summary"] for one in found)),
-        "failures": {path: reason for one in found for path, reason in one["failures"].items()},
-    }
-
-
-async def _verifications(
-    services: Services, plan: RebuildPlan, numbers: Iterable[int]
-) -> AsyncIterator[Coroutine[Any, Any, dict[str, Any]]]:
-    for number in numbers:
-        yield verify_page(services, plan, number)
 
 
 async def verify_page(services: Services, plan: RebuildPlan, number: int) -> dict[str, Any]:

@@ -300,9 +300,7 @@ ACTIVITIES: dict[str, Callable[[Services, Any], Any]] = {
     names.CREATE_GENERATION: lambda services, plan: steps.create_generation(services, plan_from(plan)),
     names.INDEX_PAGE: _index,
     names.CATCH_UP: lambda services, round_: steps.catch_up(services, plan_from(round_["plan"]), round_["round"]),
-    names.VERIFY_PAGES: lambda services, pages: steps.verify_pages(
-        services, plan_from(pages["plan"]), pages["number"], pages["count"]
-    ),
+    names.VERIFY_PAGE: lambda services, page: steps.verify_page(services, plan_from(page["plan"]), page["number"]),
     names.PROBE: lambda services, plan: steps.probe(services, plan_from(plan)),
     names.JOIN_LIVE: _join,
     names.SWAP_ALIAS: _swap,

@@ -1,6 +1,7 @@
 """The steps of a rebuild against the real services, one after the other as the orchestrator calls them."""
 
 import asyncio
+import functools
 import io
 import json
 from collections import Counter
@@ -18,7 +19,7 @@ from shared.follow import follow
 from shared.index.client import BulkClient
 from shared.index.schema import IndexedChunk
 from shared.recovery import steps
-from shared.recovery.compare import faults
+from shared.recovery.compare import add_summaries, faults
 from shared.recovery.plan import RebuildPlan, RebuildRequest
 from shared.recovery.probes import PROBES
 from shared.settings import Settings
@@ -45,8 +46,8 @@ async def index_all(made: Services, plan: RebuildPlan) -> Counter[str]:
 
 
 async def verify(made: Services, plan: RebuildPlan) -> dict[str, Any]:
-    found: dict[str, Any] = (await steps.verify_pages(made, plan, 0, plan.pages))["summary"]
-    return found
+    summaries = [(await steps.verify_page(made, plan, number))["summary"] for number in range(plan.pages)]
+    return functools.reduce(add_summaries, summaries)
 
 
 async def build(made: Services, rebuild_id: str, request: RebuildRequest = REQUEST) -> tuple[RebuildPlan, Counter[str]]:
