@@ -12,7 +12,7 @@ the grace period is over, and by then its pointer is written: hence the least gr
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Set
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -25,6 +25,7 @@ from azure.storage.blob.aio import ContainerClient
 
 from shared.embeddings.store import UNNEEDED_SINCE
 from shared.errors import Refused
+from shared.listing import ListedBlob, list_blobs
 
 logger = logging.getLogger(__name__)
 
@@ -46,16 +47,6 @@ class Collected:
     removed_records: int = 0
     removed_bytes: int = 0
     raced: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A blob as listed."""
-
-    name: str
-    etag: str
-    size: int
-    metadata: Mapping[str, str]
 
 
 def decide(needed: bool, marked: datetime | None, now: datetime, grace: timedelta) -> Decision:
@@ -87,8 +78,8 @@ async def collect(
         raise ValueError(f"a grace period of {grace} is too short; at least {LEAST_GRACE}")
     run = _Run(container, now, grace, Collected(dry_run))
     # Records before pointers: a pointer written later is to a record that is new, or adopted after this listing.
-    records = [item async for item in _listed(container, f"{pipeline}/records/")]
-    pointers = [item async for item in _listed(container, f"{pipeline}/pointers/")]
+    records = [item async for item in list_blobs(container, f"{pipeline}/records/", ("metadata",))]
+    pointers = [item async for item in list_blobs(container, f"{pipeline}/pointers/", ("metadata",))]
     if pointers and not living and not force:
         raise Refused(f"the lake lists no document but the store has {len(pointers)} pointers; force if that is true")
     needed = await run.pointers(pointers, living)
@@ -108,7 +99,7 @@ class _Run:
         self._now = now
         self._grace = grace
 
-    async def pointers(self, items: list[_Item], living: Set[str]) -> set[str] | None:
+    async def pointers(self, items: list[ListedBlob], living: Set[str]) -> set[str] | None:
         """Settle the pointers; returns the names of records that those that stay refer to, or None if one cannot be
         read.
         """
@@ -127,13 +118,13 @@ class _Run:
         self.done = replace(self.done, pointers=len(items))
         return needed if readable else None
 
-    async def records(self, items: list[_Item], needed: Set[str]) -> None:
+    async def records(self, items: list[ListedBlob], needed: Set[str]) -> None:
         """Settle the records."""
         for item in items:
             await self._settle(item, PurePosixPath(item.name).name in needed, "removed_records")
         self.done = replace(self.done, records=len(items))
 
-    async def _settle(self, item: _Item, needed: bool, counter: str) -> bool:
+    async def _settle(self, item: ListedBlob, needed: bool, counter: str) -> bool:
         """Do what is decided for one blob; returns whether it is gone."""
         decision = decide(needed, _marked(item), self._now, self._grace)
         if decision == "keep":
@@ -148,7 +139,7 @@ class _Run:
         self._count(f"{decision}ed")
         return False
 
-    async def _act(self, item: _Item, decision: Decision) -> bool:
+    async def _act(self, item: ListedBlob, decision: Decision) -> bool:
         """Change the blob if it is still as listed; returns whether it was."""
         blob = self._container.get_blob_client(item.name)
         condition: dict[str, Any] = {"etag": item.etag, "match_condition": MatchConditions.IfNotModified}
@@ -168,12 +159,7 @@ class _Run:
         self.done = replace(self.done, **{name: getattr(self.done, name) + more})
 
 
-async def _listed(container: ContainerClient, prefix: str) -> AsyncIterator[_Item]:
-    async for blob in container.list_blobs(name_starts_with=prefix, include=["metadata"]):
-        yield _Item(blob.name, blob.etag, blob.size or 0, dict(blob.metadata or {}))
-
-
-def _marked(item: _Item) -> datetime | None:
+def _marked(item: ListedBlob) -> datetime | None:
     """Return when the blob was marked; a mark that is no time counts as none, and is made anew."""
     try:
         return datetime.fromisoformat(item.metadata[UNNEEDED_SINCE])

@@ -23,10 +23,10 @@ from azure.core.exceptions import (
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import ContainerClient
 
 from shared.embeddings.record import DamagedRecord, Record, decode, encode
+from shared.listing import ListedBlob, Listing, list_blobs
 
 UNNEEDED_SINCE = "unneeded_since"  # metadata that the garbage collector puts on what nothing refers to
 
@@ -71,8 +71,16 @@ class EmbeddingStore:
     A store that is `read_only` saves nothing and is as useful otherwise.
     """
 
-    def __init__(self, container: ContainerClient, pipeline: str, dimensions: int, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        container: ContainerClient,
+        pipeline: str,
+        dimensions: int,
+        read_only: bool = False,
+        listing: Listing = list_blobs,
+    ) -> None:
         self._container = container
+        self._listing = listing
         self._pipeline = pipeline
         self._dimensions = dimensions
         self._read_only = read_only
@@ -113,7 +121,7 @@ class EmbeddingStore:
     async def summaries(self) -> AsyncIterator[StoredSummary]:
         """Yield a summary of every pointer, in the order of document ids; none where the container is gone."""
         async for blob in self._pointers():
-            found = dict(blob.metadata or {})
+            found = blob.metadata
             try:
                 yield StoredSummary(
                     document_id=PurePosixPath(blob.name).stem,
@@ -128,10 +136,9 @@ class EmbeddingStore:
             except (KeyError, ValueError):
                 logger.warning("embedding_store damaged=metadata blob=%s", blob.name)
 
-    async def _pointers(self) -> AsyncIterator[BlobProperties]:
-        listed = self._container.list_blobs(name_starts_with=self._pointer_name("")[:-5], include=["metadata"])
+    async def _pointers(self) -> AsyncIterator[ListedBlob]:
         try:
-            async for blob in listed:
+            async for blob in self._listing(self._container, f"{self._pipeline}/pointers/", ("metadata",)):
                 yield blob
         except ResourceNotFoundError:
             logger.error("embedding_store missing=container name=%s", self._container.container_name)

@@ -10,11 +10,14 @@ from azure.storage.blob import BlobProperties, StorageErrorCode
 from azure.storage.blob.aio import ContainerClient
 
 from shared.lake.model import LakeDocument, LakeVersion, groups_in, is_document
+from shared.listing import ListedBlob, Listing, list_blobs
 
 # What the service says, with a status of 400, of a text that cannot be a version's id: there is no such version.
 NO_VERSION_ID = (StorageErrorCode.INVALID_QUERY_PARAMETER_VALUE, StorageErrorCode.OUT_OF_RANGE_QUERY_PARAMETER_VALUE)
 
-History = list[BlobProperties]  # the versions of one document, the current one among them while it exists
+WITH_VERSIONS = ("metadata", "versions")  # only such a listing says which version is current
+
+History = list[ListedBlob]  # the versions of one document, the current one among them while it exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,9 @@ class DocumentMoved(Exception):
 class Lake:
     """Read access to the documents. Every method asks the service; nothing is cached."""
 
-    def __init__(self, container: ContainerClient) -> None:
+    def __init__(self, container: ContainerClient, listing: Listing = list_blobs) -> None:
         self._container = container
+        self._listing = listing
 
     @property
     def container_name(self) -> str:
@@ -80,9 +84,9 @@ class Lake:
             )
 
     async def _histories(self) -> AsyncIterator[History]:
-        """Yield the versions of every document. Only a listing with versions says which version is current."""
+        """Yield the versions of every document."""
         history: History = []
-        async for blob in self._container.list_blobs(include=["metadata", "versions"]):
+        async for blob in self._listing(self._container, "", WITH_VERSIONS):
             if history and blob.name != history[0].name:
                 yield history
                 history = []
@@ -94,7 +98,7 @@ class Lake:
     async def versions(self, path: str) -> tuple[LakeVersion, ...]:
         """Return the document's versions, newest first; empty when there never was such a document."""
         found: list[LakeVersion] = []
-        async for blob in self._container.list_blobs(name_starts_with=path, include=["metadata", "versions"]):
+        async for blob in self._listing(self._container, path, WITH_VERSIONS):
             if blob.name != path:
                 break  # a name comes before all others that begin with it
             found.append(
@@ -102,9 +106,9 @@ class Lake:
                     path,
                     blob.version_id or "",
                     bool(blob.is_current_version),
-                    _utc(blob),
-                    blob.size or 0,
-                    groups_in(blob.metadata or {}),
+                    blob.last_modified,
+                    blob.size,
+                    groups_in(blob.metadata),
                 )
             )
         return tuple(sorted(found, key=lambda version: version.version_id, reverse=True))
@@ -162,31 +166,27 @@ class Lake:
         return OpenedBlob(path, properties.etag.strip('"'), content_type, groups, stream.chunks())
 
 
-def _document(blob: BlobProperties) -> LakeDocument:
+def _document(blob: BlobProperties | ListedBlob) -> LakeDocument:
+    if blob.last_modified is None:
+        raise ValueError(f"the lake gave no last_modified for {blob.name!r}")
     return LakeDocument(
         path=blob.name,
         etag=(blob.etag or "").strip('"'),
         version_id=blob.version_id or "",
-        last_modified=_utc(blob),
+        last_modified=blob.last_modified,
         size=blob.size or 0,
         metadata=dict(blob.metadata or {}),
     )
 
 
-def _utc(blob: BlobProperties) -> datetime:
-    if blob.last_modified is None:
-        raise ValueError(f"the lake gave no last_modified for {blob.name!r}")
-    return blob.last_modified
-
-
-def _current(history: History) -> BlobProperties | None:
+def _current(history: History) -> ListedBlob | None:
     """Return the current version; without versioning there is only that."""
     return next((blob for blob in history if blob.is_current_version or not blob.version_id), None)
 
 
-def _written(blob: BlobProperties) -> str:
+def _written(blob: ListedBlob) -> str:
     """Return when a version was written: its id is that time in UTC, to 100 ns; without versioning, to a second."""
-    return blob.version_id or _stamp(_utc(blob))
+    return blob.version_id or _stamp(blob.last_modified)
 
 
 def _stamp(moment: datetime) -> str:

@@ -178,8 +178,10 @@ class Machine:
         model = Model(process)
         self.models.append(model)
         state = RegionalState(cast(Any, Container(self.state, process)))
-        lake = Lake(cast(Any, Container(self.lake, process)))
-        store = EmbeddingStore(cast(Any, Container(self.embeddings, process)), PIPELINE, DIMENSIONS)
+        listing = cast(Any, Container.list_blobs)
+        lake = Lake(cast(Any, Container(self.lake, process)), listing)
+        embeddings = cast(Any, Container(self.embeddings, process))
+        store = EmbeddingStore(embeddings, PIPELINE, DIMENSIONS, listing=listing)
         indexer = Indexer(
             lake=lake,
             store=store,

@@ -97,9 +97,11 @@ class World:
         search = cast(Any, Search(index or self.index, process))
         writer = self.variant.writer(search, 2)
         model = Embedder(cast(Any, Model(process)), EmbeddingModel("m", DIMENSIONS), len, 64, Budget(0, 4))
+        listing = cast(Any, Container.list_blobs)
+        stored = cast(Any, Container(embeddings or self.embeddings, process))
         made = self.variant.indexer(
-            lake=Lake(cast(Any, Container(self.lake, process))),
-            store=EmbeddingStore(cast(Any, Container(embeddings or self.embeddings, process)), PIPELINE, DIMENSIONS),
+            lake=Lake(cast(Any, Container(self.lake, process)), listing),
+            store=EmbeddingStore(stored, PIPELINE, DIMENSIONS, listing=listing),
             embedder=model,
             state=self.variant.state(cast(Any, Container(self.state, process))),
             chunks_of=lambda generation: Chunks(search, writer),

@@ -1,10 +1,9 @@
 """What the lake is asked for, and how it takes answers that a stand-in does not give."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -14,38 +13,32 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import ContainerClient
 
 from shared.lake.container import Lake
+from shared.listing import ListedBlob
 
 WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "a2V5"  # of nobody's account
 
 
 class Listing:
-    """A container's listing that counts how far it was read."""
+    """A container with a listing that counts how far it was read."""
 
     def __init__(self, *names: str) -> None:
         self.names = names
         self.read = 0
 
-    async def list_blobs(self, name_starts_with: str, include: list[str]) -> AsyncIterator[Any]:
+    async def list_blobs(self, name_starts_with: str, include: Sequence[str]) -> AsyncIterator[ListedBlob]:
         """List blobs as the service does: in the order of names."""
-        assert include == ["metadata", "versions"]
+        assert set(include) == {"metadata", "versions"}
         for number, name in enumerate(sorted(self.names)):
             if name.startswith(name_starts_with):
                 self.read += 1
-                yield SimpleNamespace(
-                    name=name,
-                    version_id=f"v{number}",
-                    is_current_version=False,
-                    last_modified=WRITTEN,
-                    size=3,
-                    metadata=None,
-                )
+                yield ListedBlob(name, "0x1", 3, WRITTEN, version_id=f"v{number}", is_current_version=False)
 
 
 def test_versions_of_a_path_are_read_and_no_others() -> None:
     """The listing ends at the first other name, however many paths begin with this one."""
     container = Listing("a", "a", "a.md", "a/b.md", *(f"a{number}.md" for number in range(1000)))
-    found = asyncio.run(Lake(cast(Any, container)).versions("a"))
+    found = asyncio.run(Lake(cast(Any, container), cast(Any, Listing.list_blobs)).versions("a"))
     assert [version.version_id for version in found] == ["v1", "v0"]
     assert container.read == 3
 
@@ -53,7 +46,7 @@ def test_versions_of_a_path_are_read_and_no_others() -> None:
 def test_a_path_without_versions_has_none() -> None:
     """A path that only begins others is no document."""
     container = Listing("a.md", "a/b.md")
-    assert asyncio.run(Lake(cast(Any, container)).versions("a")) == ()
+    assert asyncio.run(Lake(cast(Any, container), cast(Any, Listing.list_blobs)).versions("a")) == ()
     assert container.read == 1
 
 
