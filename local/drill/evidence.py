@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import socketserver
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -22,6 +23,7 @@ from shared.lake.model import LakeDocument
 from shared.sync import indexed_chunks
 
 FIRST_LINE_SECONDS = 2.0
+POLL_SECONDS = 0.05  # until a server in a thread sees that it is to end
 GONE_SECONDS = 10.0  # for a killed process to leave its port
 # What may ask a lake that is gone: its replica, which tries to follow it, and the chat, which reads the rules of access
 # in the lake first and then in its replica.
@@ -94,41 +96,57 @@ def content_key(write: Write) -> str:
     return f"{hashlib.sha256(content).hexdigest()}{PurePosixPath(write.path).suffix}"
 
 
-@dataclass(slots=True)
-class Tombstone:
-    """What stands where a lost service listened: it answers nobody, and notes who asked."""
+class Tombstone(socketserver.ThreadingTCPServer):
+    """What stands where a lost service listened: it answers nobody, and notes who asked.
 
-    requests: list[str]
+    It runs in threads: a server of asyncio that closes while somebody connects leaves that connection open (3.13).
+    """
 
-    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Note who asks, and hang up. Whoever may ask is left out."""
-        line = b""
-        with contextlib.suppress(TimeoutError, ConnectionError):  # who says nothing is noted all the same
-            async with asyncio.timeout(FIRST_LINE_SECONDS):
-                line = await reader.readline()
+    allow_reuse_address = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Caller)
+        self.requests: list[str] = []
+
+    def note(self, line: bytes) -> None:
+        """Note who asks. Whoever may ask is left out; who says nothing is noted all the same."""
         said = line.decode(errors="replace").strip().removesuffix(" HTTP/1.1")
         if not any(allowed in said for allowed in ALLOWED):
             self.requests.append(said or "a connection on which nothing was said")
-        writer.close()
+
+
+class _Caller(socketserver.StreamRequestHandler):
+    """One connection: its first line is read, then it is cut off."""
+
+    server: Tombstone
+    timeout = FIRST_LINE_SECONDS
+
+    def handle(self) -> None:
+        line = b""
+        with contextlib.suppress(OSError):  # a timeout is one
+            line = self.rfile.readline()
+        self.server.note(line)
 
 
 @contextlib.asynccontextmanager
 async def tombstone(port: int) -> AsyncIterator[Tombstone]:
     """Stand at a port for the length of the block."""
-    stone = Tombstone([])
-    server = await _listen(stone, port)
+    stone = await _listen(port)
+    standing = asyncio.create_task(asyncio.to_thread(stone.serve_forever, POLL_SECONDS))
     try:
         yield stone
     finally:
-        server.close()
+        await asyncio.to_thread(stone.shutdown)
+        await standing
+        await asyncio.to_thread(stone.server_close)  # waits for those that are being read
 
 
-async def _listen(stone: Tombstone, port: int) -> asyncio.Server:
+async def _listen(port: int) -> Tombstone:
     """Take the port; whoever was killed there may need a moment to be gone."""
     deadline = time.monotonic() + GONE_SECONDS
     while True:
         try:
-            return await asyncio.start_server(stone.take, "127.0.0.1", port)
+            return Tombstone(port)
         except OSError:
             if time.monotonic() > deadline:
                 raise

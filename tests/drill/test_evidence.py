@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -101,3 +103,21 @@ def test_tombstone_notes_who_asks() -> None:
             assert set(stone.requests) == {"GET /devstoreaccount1/documents?comp=list"}
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_tombstone_may_go_while_somebody_connects(turns: int) -> None:
+    """A connection that comes in its last moment is closed with it, and nothing is left to warn about."""
+
+    async def run() -> None:
+        port = free_port()
+        async with tombstone(port):
+            caller = socket.create_connection(("127.0.0.1", port))
+            caller.sendall(b"GET / HTTP/1.1\r\n")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        with caller, contextlib.suppress(ConnectionError):
+            assert caller.recv(1) == b""
+
+    asyncio.run(run())
+    gc.collect()
