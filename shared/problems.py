@@ -10,7 +10,7 @@ from shared.state import RegionalState
 
 PREFIX = "problems/"
 READS = 16  # entries read at once
-LISTINGS = 8  # prefixes that one range is listed by, at most
+LISTINGS = 2  # prefixes that one range is listed by, at most: a few more names cost less than another request
 DIGITS = 6  # of an id that a prefix has, at most: with more, no lake has several entries below one
 
 
