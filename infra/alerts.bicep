@@ -45,11 +45,19 @@ var queries = [
   }
   {
     name: 'rebuild-failed'
-    text: 'A rebuild ended without a verified generation.'
+    text: 'A rebuild ended without a verified generation, or was cut off too often to be resumed.'
     severity: 1
     every: 'PT5M'
     over: 'PT15M' // it is said once, and may arrive minutes later
     query: loadTextContent('queries/rebuild-failed.kql')
+  }
+  {
+    name: 'rebuild-open'
+    text: 'A rebuild was accepted more than a day ago and has not ended.'
+    severity: 2
+    every: 'PT1H'
+    over: 'PT1H'
+    query: loadTextContent('queries/rebuild-open.kql')
   }
   {
     name: 'rebuild-needed'

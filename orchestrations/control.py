@@ -29,6 +29,7 @@ from shared.recovery.steps import (
     tidy_up,
     write_report,
 )
+from shared.telemetry import given_up
 
 RUNNING = frozenset({OrchestrationStatus.PENDING, OrchestrationStatus.RUNNING, OrchestrationStatus.SUSPENDED})
 BEYOND_CANCELLING = frozenset({"swapping", "following", "retiring", "completed"})
@@ -76,6 +77,7 @@ async def resume_interrupted(services: Services, client: df.DurableFunctionsClie
             await tidy_up(services, note["id"])
             return None
         if note["resumes"] >= MOST_RESUMES:
+            given_up(note["id"], note["resumes"])
             return None
         unfinished = await services.state.read(UNFINISHED)
         own = unfinished is not None and unfinished["rebuild"] == note["id"]

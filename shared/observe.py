@@ -12,6 +12,7 @@ from opentelemetry import metrics
 
 from shared.clients import Services
 from shared.health import HealthCheck
+from shared.recovery.steps import STARTED
 from shared.status import status
 from shared.telemetry import record
 
@@ -25,6 +26,9 @@ _gauges = {
     "healthy": _meter.create_gauge("warmlake.region.healthy", "1", "1 when the region can answer, else 0."),
     "rebuild_needed": _meter.create_gauge(
         "warmlake.index.rebuild_needed", "1", "1 when another pipeline has built the live index, else 0."
+    ),
+    "rebuild_seconds": _meter.create_gauge(
+        "warmlake.recovery.age", "s", "Time since the rebuild that has not ended was accepted; 0 where there is none."
     ),
     "documents": _meter.create_gauge("warmlake.index.documents", "{document}", "Documents in the live index."),
     "problems": _meter.create_gauge("warmlake.index.problems", "{document}", "Documents that could not be indexed."),
@@ -41,6 +45,7 @@ async def observe(services: Services, health: HealthCheck, now: datetime | None 
     now = now or datetime.now(UTC)
     found = await health.run()
     view = await status(services)
+    started = await services.state.read(STARTED)
     change, reconciled = view["last_change"], view["reconciled"]
     lag = 0
     if change and _age(change["at"], now) < RECENT_SECONDS:
@@ -52,6 +57,7 @@ async def observe(services: Services, health: HealthCheck, now: datetime | None 
         "failing": ",".join(name for name, fault in found.checks.items() if fault) or "-",
         "generation": view["generation"] or "-",
         "rebuild_needed": int(bool(view["rebuild_needed"])),
+        "rebuild_seconds": round(_age(started["started"], now)) if started else 0,
         "documents": view["documents"],
         "problems": view["problems"],
         "index_lag_seconds": lag,

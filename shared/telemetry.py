@@ -123,6 +123,11 @@ def rebuilt(report: Mapping[str, Any]) -> None:
         _rebuild_seconds.record(spent, {"phase": phase})
 
 
+def given_up(rebuild_id: str, resumes: int) -> None:
+    """Record that nobody goes on with a rebuild by itself any more; it is said again as long as that is so."""
+    record(logger, "rebuild", {"id": rebuild_id, "status": "given_up", "resumes": resumes})
+
+
 def answered(generation: str, passages: int, cited: int, retrieval: float, answer: float) -> None:
     """Record one answer: its passages, how many it cites, and the seconds of finding them and of writing it."""
     facts = {

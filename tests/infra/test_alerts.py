@@ -17,6 +17,7 @@ WELL = {
     "ready": True,
     "healthy": 1,
     "rebuild_needed": 0,
+    "rebuild_seconds": 0,
     "index_lag_seconds": 0,
     "replica_lag_seconds": 240,
     "reconciled_seconds": 600,
@@ -75,6 +76,8 @@ FIRES: list[tuple[str, list[Row]]] = [
         ("rebuild-failed", said("rebuild", {"id": "1", "status": status}))
         for status in ("failed", "verification_failed")
     ),
+    ("rebuild-failed", said("rebuild", *[{"id": "1", "status": "given_up", "resumes": 3}])),
+    ("rebuild-open", told(rebuild_seconds=86_401)),
     ("health-flapping", asked("/api/health", 200, 503, 200, 503, 200, 503)),
     ("silence", []),
     ("chat-errors", asked("/api/chat", *[200] * 18, 500, 500)),
@@ -88,6 +91,8 @@ QUIET: list[tuple[str, list[Row]]] = [
     ("replica-lag", [*told(2, replica_lag_seconds=-1), *told(1)]),
     ("quarantine-growth", said("converge", *QUARANTINED[:20], *QUARANTINED[:5])),
     ("rebuild-failed", said("rebuild", {"id": "1", "status": "completed"})),
+    ("rebuild-open", told(rebuild_seconds=86_400)),
+    ("rebuild-open", said("observe", *[{**WELL, "rebuild_seconds": 90_000}] * 11, WELL)),
     ("health-flapping", asked("/api/health", 200, 503, 200, 503, 200)),
     ("chat-errors", asked("/api/chat", *[500] * 19)),
 ]

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import logging
 import random
 from collections.abc import Coroutine, Iterator
 from datetime import datetime, timedelta
@@ -141,9 +142,9 @@ def _require_true(machine: Machine, what: str) -> None:
     assert left == [], (what, left)
 
 
-def test_three_deaths_in_a_row_are_survived_and_the_fourth_waits_for_a_person() -> None:
-    """The timer resumes a rebuild three times; then it stays interrupted, and is shown so with the call that resumes
-    it."""
+def test_three_deaths_in_a_row_are_survived_and_the_fourth_waits_for_a_person(caplog: pytest.LogCaptureFixture) -> None:
+    """The timer resumes a rebuild three times; then it stays interrupted, is shown so with the call that resumes it,
+    and says so in the line that an alert is made from."""
 
     async def scenario() -> None:
         machine = Machine(Network(random.Random(0), quick=True))
@@ -157,10 +158,13 @@ def test_three_deaths_in_a_row_are_survived_and_the_fourth_waits_for_a_person() 
             assert host.process.dead
             await asyncio.sleep(LEASES_LAPSE)
         host = Host(machine)
-        assert await host.resume() is None
+        with caplog.at_level(logging.INFO, "shared.telemetry"):
+            assert await host.resume() is None
         shown = (await control.overview(host.services, host))["interrupted"]  # type: ignore[arg-type]
         assert (shown["status"], shown["resumes_left"]) == ("interrupted", 0)
         assert "resume" in shown["resume"]
+        line = caplog.records[-1].getMessage()
+        assert line == f"rebuild id={shown['id']} status=given_up resumes={MOST_RESUMES}"
 
     _in_virtual_time(scenario())
 

@@ -11,6 +11,7 @@ from shared.freshness import LAG
 from shared.health import HealthCheck
 from shared.observe import UNKNOWN, observe
 from shared.reconcile import REPORT, Reconciled
+from shared.recovery.steps import STARTED, tidy_up
 from shared.settings import Settings
 from shared.telemetry import answered, rebuilt, record
 from tests.conftest import new_generation, running
@@ -60,6 +61,22 @@ def test_an_index_that_stands_still_is_told(settings: Settings) -> None:
             told = await observe(made, HealthCheck(made), now)
             assert told["index_lag_seconds"] == 0
             assert (told["reconciled_seconds"], told["reconciled_missing"], told["reconciled_stale"]) == (18_000, 3, 2)
+
+    asyncio.run(act())
+
+
+def test_a_rebuild_that_does_not_end_is_told(settings: Settings) -> None:
+    """From when it was accepted until it has its report its age is told; where there is none it is 0."""
+
+    async def act() -> None:
+        async with running(settings) as made:
+            now = datetime.now(UTC)
+            for note, age in (({"id": "1", "started": (now - timedelta(days=2)).isoformat()}, 172_800), (None, 0)):
+                if note:
+                    await made.state.write(STARTED, note)
+                else:
+                    await tidy_up(made, "1")
+                assert (await observe(made, HealthCheck(made), now))["rebuild_seconds"] == age
 
     asyncio.run(act())
 
