@@ -70,13 +70,15 @@ class Services:
 class Costs:
     """Seconds that things take on the machine that was measured; `host` is what occupies the app, `search` the service.
 
-    `start` is before the first listing; `fixed` is what is left after verifying, beside one more listing: swap,
+    `start` is before the first listing; `cold` is what a fresh host's first pages cost beside: connections to be opened,
+    code that is loaded when it is first needed; `fixed` is what is left after verifying, beside one more listing: swap,
     retiring, report. A document occupies the host with `document`, each of its chunks with `chunk`; a batch
     occupies search with `batch`, each action with `action`. `number` is what each number of a chunk's vector adds for
     the host, and `kept` for search. `text` and `token` are an unstored document's: reading it, embedding it.
     """
 
     start: float = 0.2
+    cold: float = 0.2
     fixed: float = 0.2
     listing: float = 0.002
     page: float = 0.05
@@ -213,7 +215,7 @@ class _Model:
         pages = len(self.page_sizes) * self.costs.page
         for name, process in (
             ("planning", self._for(self.costs.start + listing + pages)),
-            ("indexing", self._in_window(self._index_page)),
+            ("indexing", self._in_window(self._index_page, self.costs.cold)),
             ("catching_up", self._for(self.costs.start / 2 + listing / 2 + pages / 2)),
             ("verifying", self._in_window(self._verify_page)),
             ("rest", self._for(self.costs.fixed + listing / 2 + pages / 2)),
@@ -232,7 +234,8 @@ class _Model:
     def _for(self, seconds: float) -> Process:
         yield seconds
 
-    def _in_window(self, page: Callable[[int], Process]) -> Process:
+    def _in_window(self, page: Callable[[int], Process], before: float = 0.0) -> Process:
+        yield before
         ended: list[Signal] = []
         for documents in self.page_sizes:
             yield from self.window.acquire()
