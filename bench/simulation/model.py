@@ -70,11 +70,11 @@ class Services:
 class Costs:
     """Seconds that things take on the machine that was measured; `host` is what occupies the app, `search` the service.
 
-    `start` is before the first listing; `cold` is what a fresh host's first pages cost beside: connections to be opened,
-    code that is loaded when it is first needed; `fixed` is what is left after verifying, beside one more listing: swap,
-    retiring, report. A document occupies the host with `document`, each of its chunks with `chunk`; a batch
-    occupies search with `batch`, each action with `action`. `number` is what each number of a chunk's vector adds for
-    the host, and `kept` for search. `text` and `token` are an unstored document's: reading it, embedding it.
+    `start` is before the first listing; `cold` is what a fresh host's first pages cost beside: connections to be
+    opened, code that is loaded when it is first needed; `fixed` is what is left after verifying, beside one more
+    listing: swap, retiring, report. A document occupies the host with `document`, each of its chunks with `chunk`; a
+    batch occupies search with `batch`, each action with `action`. `number` is what each number of a chunk's vector adds
+    for the host, and `kept` for search. `text` and `token` are an unstored document's: reading it, embedding it.
     """
 
     start: float = 0.2

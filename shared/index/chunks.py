@@ -39,7 +39,7 @@ class Chunks:
         results = await self._client.search(
             vector_queries=[query], filter=_range(start, end), select=list(SCALARS), top=most
         )
-        return tuple([IndexedChunk.from_fields(result) async for result in results])
+        return tuple(map(IndexedChunk.from_fields, await results.all()))
 
     async def count_between(self, start: str, end: str) -> int:
         """Return the number of chunks whose keys lie from `start` (inclusive) to `end` (exclusive)."""
@@ -109,7 +109,7 @@ class Chunks:
                 select=list(SCALARS),
                 top=PAGE,
             )
-            found = [IndexedChunk.from_fields(result) async for result in results]
+            found = [IndexedChunk.from_fields(result) for result in await results.all()]
             for chunk in found:
                 yield chunk
             if len(found) < PAGE:

@@ -51,10 +51,18 @@ class Results:
         return self._first.get("@odata.count")
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        async for page in self._pages():
+            for result in page:
+                yield result
+
+    async def all(self) -> list[dict[str, Any]]:
+        """Return all results at once: stepping through them one by one takes as long as reading them does."""
+        return [result async for page in self._pages() for result in page]
+
+    async def _pages(self) -> AsyncIterator[list[dict[str, Any]]]:
         page = self._first
         while True:
-            for result in page["value"]:
-                yield result
+            yield page["value"]
             # A reply has a limit in bytes too: what does not fit comes with further pages.
             asked = page.get("@search.nextPageParameters")
             if not asked:

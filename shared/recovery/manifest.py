@@ -7,7 +7,7 @@ index between them, and comparing each page by itself finds everything that is m
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -144,8 +144,13 @@ def changed(before: Iterable[Entry], now: Iterable[Entry]) -> Iterator[str]:
 
 
 def _packed(entry: Entry) -> dict[str, Any]:
-    document = {**asdict(entry.document), "last_modified": entry.document.last_modified.isoformat()}
-    return {"id": entry.id, "document": document, "stored": asdict(entry.stored) if entry.stored else None}
+    document = {**_fields(entry.document), "last_modified": entry.document.last_modified.isoformat()}
+    return {"id": entry.id, "document": document, "stored": _fields(entry.stored) if entry.stored else None}
+
+
+def _fields(one: LakeDocument | StoredSummary) -> dict[str, Any]:
+    """Return the fields by name; `asdict` would copy each of them, for every document at every listing."""
+    return {name: getattr(one, name) for name in one.__slots__}
 
 
 def _unpacked(value: dict[str, Any]) -> Entry:

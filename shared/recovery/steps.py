@@ -7,7 +7,7 @@ wrong, and at the end the report. The orchestration's history carries references
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -359,7 +359,8 @@ async def _pages_now(services: Services, plan: RebuildPlan) -> AsyncIterator[tup
     view = await source.view()
     entries = manifest.sorted_entries(view.documents(), source.indexer.document_id)
     next_ = await anext(entries, None)
-    async for page in overlapped(_reads(services, plan), PAGES_AT_ONCE):
+    reads = (read_page(services, plan.id, number) for number in range(plan.pages))
+    async for page in overlapped(reads, PAGES_AT_ONCE):
         planned = {entry.id: entry for entry in page.entries}
         held: list[Entry] = []
         while next_ is not None and next_.id < page.end:
@@ -367,11 +368,6 @@ async def _pages_now(services: Services, plan: RebuildPlan) -> AsyncIterator[tup
             held.append(before if before and before.document == next_.document else next_)
             next_ = await anext(entries, None)
         yield page, held
-
-
-async def _reads(services: Services, plan: RebuildPlan) -> AsyncIterator[Coroutine[Any, Any, Page]]:
-    for number in range(plan.pages):
-        yield read_page(services, plan.id, number)
 
 
 # ---- verify and swap -----------------------------------------------------------------------------------------------
@@ -479,8 +475,9 @@ async def tidy_up(services: Services, rebuild_id: str) -> None:
     whoever finds that beside a report knows that this was not done to its end.
     """
     for part in ("pages/", "rounds/", "plan.json"):
-        for name in await services.state.names(f"recovery/{rebuild_id}/{part}"):
-            await services.state.remove(name)
+        names = await services.state.names(f"recovery/{rebuild_id}/{part}")
+        async for _ in overlapped(map(services.state.remove, names), PAGES_AT_ONCE):
+            pass
     started = await services.state.read(STARTED)
     if started and started["id"] == rebuild_id:
         await services.state.remove(STARTED)

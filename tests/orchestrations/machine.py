@@ -35,7 +35,7 @@ from shared.sync import Indexer
 from tests.soak.blobs import BlobStore, Container
 from tests.soak.extraction import PIPELINE, extracted
 from tests.soak.process import Network, Process, refused
-from tests.soak.search import DIMENSIONS, Document, IndexStore, Model, Search
+from tests.soak.search import DIMENSIONS, Document, Found, IndexStore, Model, Search
 
 SETTINGS = SimpleNamespace(
     chunk_target_tokens=150,
@@ -127,27 +127,14 @@ class Index(Search):
 
         return written
 
-    async def search(self, search_text: str = "*", **options: Any) -> Any:  # type: ignore[override]
+    async def search(self, search_text: str = "*", **options: Any) -> Found:  # type: ignore[override]
         """Search as the model of the schedules does; vector queries find what has a vector."""
         count, vectors = options.pop("include_total_count", False), options.pop("vector_queries", ())
         top = options.pop("top", 50)
-        found = [one async for one in await super().search(search_text, top=10**6, **options)]
+        found = (await super().search(search_text, top=10**6, **options)).results
         if vectors:
             found = [one for one in found if self._store.documents[one["id"]].get("content_vector")]
-        return _Found(found[:top], len(found) if count else None)
-
-
-@dataclass(slots=True)
-class _Found:
-    results: list[Document]
-    total: int | None
-
-    async def get_count(self) -> int | None:
-        return self.total
-
-    async def __aiter__(self) -> Any:
-        for one in self.results:
-            yield one
+        return Found(found[:top], len(found) if count else None)
 
 
 class Machine:

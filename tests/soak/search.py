@@ -90,7 +90,7 @@ class Search:
         order_by: Sequence[str] = (),
         select: Sequence[str] = (),
         top: int = 50,
-    ) -> AsyncIterator[Document]:
+    ) -> "Found":
         """Return the documents that match a filter of plain comparisons, ordered by one field."""
         clauses = _CLAUSE.findall(filter or "")
         if " and ".join(_text(clause) for clause in clauses) != (filter or ""):
@@ -102,7 +102,7 @@ class Search:
             found.sort(key=lambda document: document[field_])
             return [{name: document[name] for name in select} for document in found[:top]]
 
-        return _each(await self._process.call(effect))
+        return Found(await self._process.call(effect))
 
 
 def _text(clause: tuple[str, str, str, str]) -> str:
@@ -116,9 +116,24 @@ def _matches(document: Document, clauses: list[tuple[str, str, str, str]]) -> bo
     )
 
 
-async def _each(documents: list[Document]) -> AsyncIterator[Document]:
-    for document in documents:
-        yield document
+@dataclass(slots=True)
+class Found:
+    """The results of a search; `total` is their number where it was asked for."""
+
+    results: list[Document]
+    total: int | None = None
+
+    async def get_count(self) -> int | None:
+        """Return the number of all results."""
+        return self.total
+
+    async def all(self) -> list[Document]:
+        """Return all results."""
+        return self.results
+
+    async def __aiter__(self) -> AsyncIterator[Document]:
+        for document in self.results:
+            yield document
 
 
 class Model:
