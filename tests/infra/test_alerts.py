@@ -76,7 +76,7 @@ FIRES: list[tuple[str, list[Row]]] = [
         ("rebuild-failed", said("rebuild", {"id": "1", "status": status}))
         for status in ("failed", "verification_failed")
     ),
-    ("rebuild-failed", said("rebuild", *[{"id": "1", "status": "given_up", "resumes": 3}])),
+    ("rebuild-failed", said("rebuild", {"id": "1", "status": "given_up", "resumes": 3})),
     ("rebuild-open", told(rebuild_seconds=86_401)),
     ("health-flapping", asked("/api/health", 200, 503, 200, 503, 200, 503)),
     ("silence", []),

@@ -1,7 +1,7 @@
 """A listing says of every blob what the SDK's own listing says, and takes what the service may answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,8 +28,8 @@ class SmallPages(ContainerClient):
 
 
 @pytest.fixture
-def filled(lake_service: str) -> Any:
-    """Yield the name of a container with versions, metadata, and names that need care."""
+def filled(lake_service: str) -> Iterator[BlockingContainer]:
+    """Yield a container with versions, metadata, and names that need care."""
     with BlockingService.from_connection_string(lake_service) as service:
         container = service.create_container("listing")
         for name in HARD_NAMES:
@@ -134,7 +134,7 @@ def test_a_missing_container_is_no_empty_one() -> None:
 def test_a_listing_that_ends_half_way_raises() -> None:
     """A lake that cannot be listed to its end is not one that ends there."""
     with pytest.raises(HttpResponseError):
-        asyncio.run(names_of(page(blob("<Name>a</Name>"), marker="2"), *(web.Response(status=403),)))
+        asyncio.run(names_of(page(blob("<Name>a</Name>"), marker="2"), web.Response(status=403)))
 
 
 def test_a_blob_without_properties_is_a_fault() -> None:
