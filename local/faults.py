@@ -6,8 +6,9 @@ A service started with `--faults` has the path `/-/faults`; started without, it 
     GET /-/faults    -> {"rules": [{"id": 1, ..., "matched": 3, "fired": 2}]}
     DELETE /-/faults -> 204, and no request meets a fault any more
 
-With `follow`, and while there are rules, every request is logged as it arrives, with a digest of its body: whether a
-client has waited as long as a refusal told it to can be read there.
+With `follow`, and while there are rules, every request is logged as it arrives, with the id its client gave it (Azure's
+clients keep one for all tries of a call) and a digest of its body: whether a client has waited as long as a refusal
+told it to can be read there.
 
 In a service:
 
@@ -31,6 +32,7 @@ from local.fault_rules import Rule, RuleError, parse_rule
 logger = logging.getLogger(__name__)
 
 PATH = "/-/faults"
+CLIENT_ID = "x-ms-client-request-id"
 CHUNKS_BEFORE_CUT = 2  # writes of a streamed reply that still go out when it is cut in the middle
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -102,17 +104,18 @@ class Faults:
         if request.path == PATH:
             return await self._administer(request)
         path = f"{request.path}?{request.query_string}" if request.query_string else request.path
-        digest = "-"
+        told = f"{request.method} {path}"
         if self._follow and self._entries:
             digest = hashlib.sha256(await request.read()).hexdigest()[:12]
-            logger.info("arrived body=%s %s %s", digest, request.method, path)
+            told = f"client={request.headers.get(CLIENT_ID, '-')} body={digest} {told}"
+            logger.info("arrived %s", told)
         entry = next((entry for entry in self._entries if entry.fires(request.method, path)), None)
         if entry is None:
             return await handler(request)
-        logger.info("fault id=%d fired=%d body=%s %s %s", entry.id, entry.fired, digest, request.method, path)
+        logger.info("fault id=%d fired=%d %s", entry.id, entry.fired, told)
         response = await self._meet(entry.rule, request, handler)
         if wait := response.headers.get("Retry-After"):
-            logger.info("refused body=%s retry_after=%s", digest, wait)
+            logger.info("refused retry_after=%s %s", wait, told)
         return response
 
     async def _meet(self, rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -68,6 +68,17 @@ async def stormy(folder: Path) -> tuple[dict[str, Any], set[str], Path]:
     return report, paths, region.log
 
 
+def call_of(service: str, said: str) -> str:
+    """Return what all tries of one call have in common, and no other call.
+
+    Batches of chunks and calls of the model are told by their bodies: the app itself sends them again. Anything else
+    the client sends again, under one id; its body may be empty, or that of somebody else's call.
+    """
+    facts = dict(re.findall(r"(\w+)=(\S+)", said))
+    by_body = facts["client"] == "-" or "search.index" in said
+    return f"{service} {facts['body' if by_body else 'client']}"
+
+
 def too_early(log: Path) -> tuple[list[str], Counter[str]]:
     """Return the requests that came again before their Retry-After was over, and counts of what the services logged."""
     until: dict[str, datetime] = {}
@@ -79,16 +90,16 @@ def too_early(log: Path) -> tuple[list[str], Counter[str]]:
         if not stamped:
             continue
         at, said = datetime.strptime(stamped[1], "%Y-%m-%d %H:%M:%S,%f"), stamped[2]
-        facts = dict(re.findall(r"(\w+)=(\S+)", said))
-        key = f"{service} {facts.get('body')}"
         if said.startswith("refused "):
-            until[key] = at + timedelta(seconds=float(facts["retry_after"]))
+            wait = re.findall(r"retry_after=(\S+)", said)[0]
+            until[call_of(service, said)] = at + timedelta(seconds=float(wait))
             counts[f"{service} told to wait"] += 1
         elif said.startswith("arrived "):
             counts[f"{service} arrived"] += 1
-            if key in until:
+            call = call_of(service, said)
+            if call in until:
                 counts[f"{service} came again"] += 1
-                if at + TOLERANCE < until.pop(key):
+                if at + TOLERANCE < until.pop(call):
                     early.append(line)
         elif said.startswith("fault "):
             counts[f"{service} faults"] += 1
