@@ -27,7 +27,7 @@ def state(pid: int) -> str:
 
 async def until(states: str, *pids: int) -> None:
     """Wait until every process is in one of these states."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         for _ in itertools.count():
             if all(state(pid) in states for pid in pids):
                 return

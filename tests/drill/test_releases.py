@@ -33,7 +33,7 @@ def test_patch_still_fits_the_app(release: str, tmp_path: Path) -> None:
     module, owner, name = PATCHED[release]
     folder = prepare(release, tmp_path / "app")
     script = LOOK.format(module=module, owner=owner, name=name, release=release)
-    ended = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     assert f"release {release}: {RELEASES[release].what}" in ended.stderr
 

@@ -18,7 +18,7 @@ from local.azurite import start_azurite
 from local.node import ToolMissing, azurite_command
 from tests.conftest import ROOT, Service
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 120.0
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -117,7 +117,7 @@ def test_taken_port_is_said(tmp_path: Path) -> None:
     with start_azurite(tmp_path / "first") as first:
         command = [sys.executable, "-m", "local.azurite", "--data", str(tmp_path / "second")]
         taken = [*command, "--blob-port", str(first.blob_port)]
-        ended = subprocess.run(taken, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(taken, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     [line] = ended.stderr.splitlines()
     assert line == f"azurite: port {first.blob_port} is taken; choose another"

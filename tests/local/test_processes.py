@@ -39,7 +39,7 @@ def taken() -> Iterator[int]:
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a service that is expected to end by itself."""
     arguments = [sys.executable, "-m", *command]
-    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 def answers(url: str) -> bool:

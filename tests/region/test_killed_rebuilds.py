@@ -19,7 +19,7 @@ SETTINGS = {
     "REBUILD_WINDOW": "2",
     "RESUME_SCHEDULE": "* * * * * *",  # each second, where a deployment is content with each minute
 }
-DEADLINE_SECONDS = 120.0
+DEADLINE_SECONDS = 240.0
 
 
 async def finished(region: MeasuredRegion, url: str) -> dict[str, Any]:

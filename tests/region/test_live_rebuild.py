@@ -18,7 +18,7 @@ from shared.clients import Services
 
 TEAMS = ("otter", "falcon", "badger", "heron", "lynx", "marten", "osprey", "viper", "walrus", "yak")
 READERS = 2
-DEADLINE_SECONDS = 120.0
+DEADLINE_SECONDS = 240.0
 BETWEEN_CHANGES = 0.2
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.web.scripts import STATUS
 from tests.web.server import PageServer, Replies
@@ -21,7 +21,10 @@ FLAGS = [
     "--no-first-run",
     "--no-default-browser-check",
 ]
+PATIENCE_MS = 60_000  # a guard against hanging, also on a machine with much else to do
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def find_browser() -> str | None:
@@ -70,7 +73,7 @@ def page(browser: Browser, server: PageServer, replies: Replies) -> Iterator[Pag
         viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="Europe/Stockholm", base_url=server.origin
     )
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(PATIENCE_MS)
     faults: list[str] = []
     foreign: list[str] = []
     context.on("weberror", lambda fault: faults.append(str(fault.error)))

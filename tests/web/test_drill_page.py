@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from local.drill.page import page as drill_page
 from tests.drill.test_report import record, report
+from tests.web.conftest import PATIENCE_MS
 from tests.web.test_axe import WIDTHS, faults
 
 LOOKS = [("desk", "light"), ("phone", "dark")]
@@ -28,7 +29,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, tmp_path: Path) -> It
         viewport={"width": WIDTHS[width], "height": 844}, color_scheme="dark" if theme == "dark" else "light"
     )
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(PATIENCE_MS)
     wrong: list[str] = []
     asked: list[str] = []
     context.on("weberror", lambda fault: wrong.append(str(fault.error)))

@@ -178,7 +178,7 @@ def test_the_index_is_recomputed_from_its_page(browser: Browser, region: Region,
     page.get_by_label("Why").fill("the quarterly drill")
     page.get_by_role("button", name="Start", exact=True).click()
     generations = page.get_by_role("region", name="Generations").get_by_role("listitem")
-    expect(generations).to_have_count(2, timeout=60_000)
+    expect(generations).to_have_count(2)
     expect(page.locator("#now")).to_contain_text("verified and live")
     assert faults(page) == []
     page.mouse.move(0, 0)
@@ -187,7 +187,7 @@ def test_the_index_is_recomputed_from_its_page(browser: Browser, region: Region,
     page.get_by_role("button", name="Let it answer").click()
     page.get_by_role("dialog").get_by_label("Why").fill("wrong answers")
     page.get_by_role("button", name="Roll back", exact=True).click()
-    expect(generations.last.get_by_text("live")).to_be_visible(timeout=60_000)
+    expect(generations.last.get_by_text("live")).to_be_visible()
     assert region.get("/api/status")["generation"] == earlier
     context.close()
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.web.conftest import PATIENCE_MS
 from tests.web.recovery_server import BEFORE, RecoveryServer, Says, overview, plan, progress, report, short
 from tests.web.test_access_and_looks import go_to
 from tests.web.test_axe import WIDTHS, faults
@@ -36,7 +37,7 @@ def page(browser: Browser, server: RecoveryServer, says: Says) -> Iterator[Page]
         viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="UTC", base_url=server.origin
     )
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(PATIENCE_MS)
     faults: list[str] = []
     page.on("pageerror", lambda fault: faults.append(str(fault)))
     page.on("console", lambda message: _keep_fault(message.type, message.text, faults))

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,13 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import httpx2
 
 ROOT = Path(__file__).parents[3]
 APPS = ROOT / "tests" / "apps"
-STOP_SECONDS = 20
-DEADLINE_SECONDS = 40
+STOP_SECONDS = 60
+DEADLINE_SECONDS = 120  # a guard against hanging, also on a machine with much else to do
 
 
 @dataclass(slots=True)
@@ -43,6 +45,15 @@ def eventually[T](look: Callable[[], T | None], what: str) -> T:
         assert time.monotonic() < deadline, f"still not so: {what}"
         time.sleep(0.02)
     return found
+
+
+@contextlib.contextmanager
+def asked(host: Host, path: str) -> Iterator[None]:
+    """Ask for a path, and go away without an answer at the end of the block."""
+    place = urlsplit(host.url)
+    with socket.create_connection((place.hostname, place.port), timeout=DEADLINE_SECONDS) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        yield
 
 
 def command(port: int = 0) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.local.functions_host.hosting import APPS, command, environment, eventually, running
 
+GUARD = 120.0  # seconds, against hanging
 HELLO = """
 import azure.functions as func
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -27,7 +28,7 @@ def refused(
     """Start the host with an app that it cannot run; returns how it ended."""
     (folder / "function_app.py").write_text(app)
     return subprocess.run(
-        command(port), cwd=folder, env=environment(settings), capture_output=True, text=True, timeout=30, check=False
+        command(port), cwd=folder, env=environment(settings), capture_output=True, text=True, timeout=GUARD, check=False
     )
 
 
@@ -58,7 +59,7 @@ def test_an_app_that_fails_to_load_stops_it_with_the_apps_traceback(tmp_path: Pa
 def test_a_folder_without_functions_is_refused(tmp_path: Path) -> None:
     """With one line that says so."""
     ended = subprocess.run(
-        command(), cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30, check=False
+        command(), cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=GUARD, check=False
     )
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "no functions found" in ended.stderr
@@ -79,7 +80,7 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     """With exit code 2."""
     for arguments in (["stop"], ["start", "--port", "many"], ["start", "--port", "70000"]):
         line = [*command()[:-3], *arguments]
-        ended = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, timeout=30, check=False)
+        ended = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, timeout=GUARD, check=False)
         assert ended.returncode == 2
 
 

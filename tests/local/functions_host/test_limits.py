@@ -17,7 +17,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
 from local.azurite import Azurite
-from tests.local.functions_host.hosting import APPS, Host, eventually, running
+from tests.local.functions_host.hosting import APPS, Host, asked, eventually, running
 
 DURABLE = "/runtime/webhooks/durabletask"
 BLOBS = "/runtime/webhooks/blobs?functionName=Host.Functions.hold_blob"
@@ -127,10 +127,10 @@ def test_http_requests(host: Host, folder: Path) -> None:
 
 def test_a_client_that_goes_away_does_not_free_a_slot(host: Host, folder: Path) -> None:
     """What it asked for still runs; the next request waits for that, and then runs."""
-    for number in range(3):
-        with pytest.raises(httpx2.TimeoutException):
-            host.http.get("/api/hold", timeout=0.2)
-        assert entries(folder, "http") == list(range(1, number + 2))
+    for number in range(1, 4):
+        with asked(host, "/api/hold"):
+            full(host, folder, "http", number)
+    assert entries(folder, "http") == [1, 2, 3]
     with pytest.raises(httpx2.TimeoutException):
         host.http.get("/api/quick", timeout=0.2)
     release(folder)

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 120.0
 
 
 class Receiver:

@@ -49,7 +49,7 @@ class Lake:
 
     def health(self) -> dict[str, Any]:
         """Return what the lake says of itself."""
-        with urllib.request.urlopen(f"{self.service.url}/-/health", timeout=10) as reply:
+        with urllib.request.urlopen(f"{self.service.url}/-/health", timeout=60) as reply:
             value: dict[str, Any] = json.load(reply)
             return value
 

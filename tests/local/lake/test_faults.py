@@ -24,7 +24,7 @@ from local.lake.signing import signature
 from tests.conftest import ROOT, Service, lake_connection
 from tests.local.lake.support import content, put, refusal, version_id, versions
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 120.0
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def documents(lake: Service) -> Iterator[ContainerClient]:
 
 def unrecorded(lake: Service) -> int:
     """Return how many writes the lake still has to look at."""
-    with urllib.request.urlopen(f"{lake.url}/-/health", timeout=10) as reply:
+    with urllib.request.urlopen(f"{lake.url}/-/health", timeout=60) as reply:
         return int(json.load(reply)["unrecorded"])
 
 
@@ -121,7 +121,7 @@ def test_lake_without_storage(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "local.lake", "--azurite-blob-port", port, "--data", str(tmp_path)]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     [line] = ended.stderr.splitlines()
     assert line.startswith("lake: the storage behind the lake does not answer: ")

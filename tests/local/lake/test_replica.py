@@ -23,7 +23,7 @@ from local.lake.versions import Version, VersionStore
 from tests.conftest import Service, lake_connection
 from tests.local.lake.support import content, put, refusal, versions
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 
 
 @dataclass

@@ -13,7 +13,7 @@ import pytest
 from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 
 MODEL = "all-minilm-l6-v2-int8"
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 120.0
 
 
 def embed(client: OpenAI, *texts: str) -> list[list[float]]:
@@ -23,7 +23,7 @@ def embed(client: OpenAI, *texts: str) -> list[list[float]]:
 
 def computed(base: str) -> int:
     """Return how many vectors the service has computed since its start."""
-    with urllib.request.urlopen(f"{base.removesuffix('/openai/v1')}/health", timeout=10) as reply:
+    with urllib.request.urlopen(f"{base.removesuffix('/openai/v1')}/health", timeout=60) as reply:
         return int(json.load(reply)["vectors_computed"])
 
 

@@ -14,7 +14,7 @@ from local.azurite import ACCOUNT, Azurite
 from shared.settings import Settings, StorageAccount
 from tests.conftest import Service, lake_connection
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 
 
 @dataclass
