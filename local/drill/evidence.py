@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from local.drill.ledger import Write
+from local.drill.ledger import ABSENT, Write
 from shared.access import RULES
 from shared.clients import Services
 from shared.documents import ChunkLimits, chunk_document, count_tokens, embedding_input, read_document
@@ -75,10 +75,11 @@ def chunks_of(services: Services, write: Write) -> tuple[IndexedChunk, ...]:
     return indexed_chunks(in_lake, key, record, hashlib.sha256(content).hexdigest(), services.pipeline)
 
 
-def tokens_of(services: Services, write: Write) -> int:
-    """Return the tokens that embedding a document takes."""
-    chunks = (StoredChunk(one.content, one.heading, one.page, 0, 0) for one in chunks_of(services, write))
-    return sum(count_tokens(embedding_input(chunk)) for chunk in chunks)
+def tokens_of(services: Services, writes: Iterable[Write]) -> int:
+    """Return the tokens that embedding what was written takes; a deletion takes none."""
+    chunks = (chunk for write in writes if write.edition != ABSENT for chunk in chunks_of(services, write))
+    stored = (StoredChunk(chunk.content, chunk.heading, chunk.page, 0, 0) for chunk in chunks)
+    return sum(count_tokens(embedding_input(chunk)) for chunk in stored)
 
 
 async def unstored(store: EmbeddingStore, expected: Iterable[Write]) -> list[Write]:

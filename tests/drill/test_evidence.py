@@ -13,7 +13,7 @@ import pytest
 
 from local.drill.corpus import Depot, depots
 from local.drill.evidence import compare_index, content_key, tokens_of, tombstone, unstored
-from local.drill.ledger import Ledger, Write
+from local.drill.ledger import ABSENT, Ledger, Write
 from local.processes import free_port
 from shared.access import RULES
 from shared.clients import Services
@@ -82,7 +82,9 @@ def test_unstored_names_what_was_never_embedded(settings: Settings) -> None:
             write = await put(services, ledger, MADE[0], 2)
             assert await unstored(services.primary.store, ledger.current().values()) == [write]
             assert content_key(write).endswith(".md")
-            assert tokens_of(services, write) > 100
+            tokens = tokens_of(services, [write])
+            assert tokens > 100
+            assert tokens_of(services, [write, replace(write, edition=ABSENT), write]) == 2 * tokens
 
     asyncio.run(run())
 

@@ -68,13 +68,12 @@ async def stormy(folder: Path) -> tuple[dict[str, Any], set[str], Path]:
     return report, paths, region.log
 
 
-def call_of(service: str, said: str) -> str:
+def call_of(service: str, facts: dict[str, str], said: str) -> str:
     """Return what all tries of one call have in common, and no other call.
 
     Batches of chunks and calls of the model are told by their bodies: the app itself sends them again. Anything else
     the client sends again, under one id; its body may be empty, or that of somebody else's call.
     """
-    facts = dict(re.findall(r"(\w+)=(\S+)", said))
     by_body = facts["client"] == "-" or "search.index" in said
     return f"{service} {facts['body' if by_body else 'client']}"
 
@@ -90,13 +89,13 @@ def too_early(log: Path) -> tuple[list[str], Counter[str]]:
         if not stamped:
             continue
         at, said = datetime.strptime(stamped[1], "%Y-%m-%d %H:%M:%S,%f"), stamped[2]
+        facts = dict(re.findall(r"(\w+)=(\S+)", said))
         if said.startswith("refused "):
-            wait = re.findall(r"retry_after=(\S+)", said)[0]
-            until[call_of(service, said)] = at + timedelta(seconds=float(wait))
+            until[call_of(service, facts, said)] = at + timedelta(seconds=float(facts["retry_after"]))
             counts[f"{service} told to wait"] += 1
         elif said.startswith("arrived "):
             counts[f"{service} arrived"] += 1
-            call = call_of(service, said)
+            call = call_of(service, facts, said)
             if call in until:
                 counts[f"{service} came again"] += 1
                 if at + TOLERANCE < until.pop(call):

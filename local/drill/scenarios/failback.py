@@ -65,7 +65,7 @@ async def run(drill: Drill) -> list[Check]:
         answers_check(drill),
         await lake_check(drill, one, "what seemed lost is back: the index is the lake"),
         await problems_check(drill, one),
-        embedded_check(report, missing, sum(tokens_of(services, write) for write in missing)),
+        embedded_check(report, missing, tokens_of(services, missing)),
     ]
 
 

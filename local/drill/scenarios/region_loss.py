@@ -118,7 +118,7 @@ async def recover(drill: Drill, at: float, guard: Guard, stone: Tombstone | None
     record.event("rebuild ended", f"{report['status']}, {report.get('tokens_embedded')} tokens embedded")
     completed(report, "the rebuild of region two")
     comparison = await compare_index(services, written)
-    tokens = sum(tokens_of(services, write) for write in missing)
+    tokens = tokens_of(services, missing)
     return loss, Recovery(report, [write.path for write in missing], tokens, comparison)
 
 
